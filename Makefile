@@ -1,0 +1,42 @@
+# Everything below sets up what it needs. Another Python: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+NEO4J := $(BIN)/python scripts/neo4j_server.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test neo4j lint format bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## a walk through the ledger; STORE=bolt://… uses that store
+	$(BIN)/python -m examples.flask_docs
+
+test: $(READY) ## all tests, those against a real Neo4j among them
+	$(NEO4J) fetch
+	$(BIN)/pytest
+
+neo4j: $(READY) ## a Neo4j in the foreground, until Ctrl-C
+	$(NEO4J) run
+
+lint: $(READY) ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## put style and format right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## the benchmarks
+	$(BIN)/python -m benchmarks
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; '$(PYTHON)' is not. Name one: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,test,dev]'
+	@touch $@

@@ -1,0 +1,428 @@
+"""The composition root, and the library people use: a ledger opened in this process.
+
+    with Ledger.open("sqlite:///ledger.db") as ledger:                     async with AsyncLedger.open(…) as ledger:
+        ledger.record("dependency", {"limit": 500}, key="refund-limit")        await ledger.record(…)
+        ledger.check(["refund-limit"]).fresh                                   (await ledger.check([…])).fresh
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from ledger.clock import Clock, system_clock
+from ledger.errors import LedgerError, Malformed
+from ledger.model.entry import Head
+from ledger.model.result import BatchResult, Result
+from ledger.model.verdict import Report
+from ledger.model.view import EntryView, Explanation, GraphSlice, Remedy, Status
+from ledger.service.audit import AuditReport, Progress
+from ledger.service.interchange import ImportReport, export_commands, export_entries, import_lines, restore
+from ledger.service.service import GRAPH_NODES_MAX, LedgerService
+from ledger.store.address import open_store
+from ledger.store.base import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Refs = Sequence[str]
+Because = Sequence[Sequence[str]]
+Moment = str | datetime
+
+
+class _Keep:
+    """Stands for an argument that was not given, where None means something else."""
+
+    def __repr__(self) -> str:
+        return "KEEP"
+
+
+KEEP = _Keep()
+
+
+class AsyncLedger:
+    """A ledger for code that runs in an event loop. `Ledger` is the same for code that does not.
+
+    Writes raise Refused (with a stable `code`) when a law forbids them, StoreError when the store cannot; reads of one
+    reference raise NotFound, Ambiguous or Malformed. `check` never raises for a reference: unknown is a verdict.
+    """
+
+    def __init__(self, service: LedgerService) -> None:
+        self._service = service
+
+    @classmethod
+    def open(
+        cls,
+        store: str | Store = "sqlite:///ledger.db",
+        ledger: str = "main",
+        *,
+        create: bool = True,
+        clock: Clock = system_clock,
+        progress: Callable[[int], None] | None = None,
+    ) -> _Opening:
+        """Open a ledger: `async with AsyncLedger.open(…) as ledger`, or `ledger = await AsyncLedger.open(…)`.
+
+        Store addresses: `sqlite:///file.db`, `memory:`, `bolt://host:7687[/database]`, `neo4j://…` (also `+s`). Nothing
+        is created before the first write; with `create=False` a ledger that does not exist raises NoSuchLedger.
+        """
+        return _Opening(lambda: cls._open(store, ledger, create, clock, progress))
+
+    @classmethod
+    async def _open(
+        cls, store: str | Store, ledger: str, create: bool, clock: Clock, progress: Callable[[int], None] | None
+    ) -> AsyncLedger:
+        service = LedgerService(open_store(store) if isinstance(store, str) else store, ledger, clock)
+        try:
+            await service.open(create=create, progress=progress)
+        except BaseException:
+            await service.close()
+            raise
+        return cls(service)
+
+    async def close(self) -> None:
+        """Answer what waits, and let go of the store."""
+        await self._service.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def name(self) -> str:
+        return self._service.name
+
+    @property
+    def revision(self) -> str:
+        """The last entry this process has heard of, such as `main@1042.9f3c1a2b`."""
+        return self._service.live.revision
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def record(
+        self,
+        kind: str,
+        content: Any,
+        *,
+        key: str | None = None,
+        because: Because = (),
+        cites: Refs = (),
+        supersedes: Refs = (),
+        amends: int | None = None,
+        expects: int | None = None,
+        restate: bool = False,
+        require_fresh: bool = False,
+        valid_until: Moment | None | _Keep = KEEP,
+        actor: str | None = None,
+        occurred_at: Moment | None = None,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Record a version of what `key` is about (laws 1-4).
+
+        `because` holds justifications: any one suffices, all premises of one must stand. `valid_until=None` removes a
+        limit, leaving it out keeps the one there is. The outcome says what came of it: recorded, amended, repeated,
+        justified, withheld or condemned.
+        """
+        command = _given(
+            op="record", kind=kind, key=key, because=[list(premises) for premises in because], cites=list(cites),
+            supersedes=list(supersedes), amends=amends, expects=expects, restate=restate or None,
+            require_fresh=require_fresh or None, actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key,
+        )  # fmt: skip
+        command["content"] = content
+        if not isinstance(valid_until, _Keep):
+            command["valid_until"] = valid_until
+        return await self._single(command)
+
+    async def revoke(
+        self,
+        target: str,
+        mode: str = "revoked",
+        reason: str | None = None,
+        *,
+        effective_at: Moment | None = None,
+        actor: str | None = None,
+        occurred_at: Moment | None = None,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Withdraw an edition: revoked, wrong_from_birth, quarantined or erased (law 5)."""
+        return await self._single(
+            _given(
+                op="revoke", target=target, mode=mode, reason=reason, effective_at=effective_at,
+                actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key,
+            )  # fmt: skip
+        )
+
+    async def reinstate(
+        self,
+        target: str,
+        lifts: Refs = (),
+        reason: str | None = None,
+        *,
+        actor: str | None = None,
+        occurred_at: Moment | None = None,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Lift the withdrawals named, or the only one that stands (law 5)."""
+        return await self._single(
+            _given(
+                op="reinstate", target=target, lifts=list(lifts), reason=reason,
+                actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key,
+            )  # fmt: skip
+        )
+
+    async def verify(
+        self,
+        target: str,
+        digest: str,
+        *,
+        actor: str | None = None,
+        occurred_at: Moment | None = None,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Say which digest was seen on looking again; another than the recorded one makes it diverged (law 8)."""
+        return await self._single(
+            _given(
+                op="verify", target=target, digest=digest,
+                actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key,
+            )  # fmt: skip
+        )
+
+    async def apply(
+        self,
+        commands: Iterable[Mapping[str, Any]],
+        *,
+        actor: str | None = None,
+        occurred_at: Moment | None = None,
+        idempotency_key: str | None = None,
+    ) -> BatchResult:
+        """One atomic batch of interchange commands: all or none (law 10)."""
+        batch = _given(op="batch", actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key)
+        return await self._service.apply({**batch, "commands": list(commands)})
+
+    async def import_lines(
+        self, lines: Iterable[bytes], *, atomic: bool = False, progress: Callable[[int], None] | None = None
+    ) -> ImportReport:
+        """Apply an interchange file, each line a batch of its own; stops at the first error, which names its line."""
+        return await import_lines(self._service, lines, atomic=atomic, progress=progress)
+
+    async def restore(self, lines: Iterable[bytes], *, progress: Callable[[int], None] | None = None) -> Head:
+        """Bring a verbatim log into an empty ledger, verifying every hash."""
+        return await restore(self._service, lines, progress)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def check(self, refs: Refs, *, max_age_s: float | None = None) -> Report:
+        """A verdict for each reference, in the order asked; all as of one revision."""
+        return await self._service.check(refs, max_age_s)
+
+    async def why(self, ref: str, *, max_age_s: float | None = None) -> Explanation:
+        """The verdict, and the path from the root cause to it."""
+        return await self._service.why(ref, max_age_s)
+
+    async def entry(self, ref: str) -> EntryView:
+        """The entry a reference names; `@42` names an event itself."""
+        return await self._service.entry(ref)
+
+    async def entries(
+        self,
+        *,
+        kinds: Iterable[str] | None = None,
+        key_prefix: str | None = None,
+        actor: str | None = None,
+        state: str | None = None,
+        current: bool = False,
+        after: int = 0,
+        limit: int = 100,
+        content: bool = True,
+    ) -> list[EntryView]:
+        """Entries after entry `after`, in order; `current`: only the current version of each key."""
+        return await self._service.entries(
+            kinds=kinds, key_prefix=key_prefix, actor=actor, state=state, current=current, after=after, limit=limit, content=content
+        )
+
+    async def history(self, ref: str) -> list[EntryView]:
+        """Every version of a key and every event about them, oldest first."""
+        return await self._service.history(ref)
+
+    async def causes(self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX) -> GraphSlice:
+        """What it rests on, and what felled any of that."""
+        return await self._service.causes(ref, depth, limit)
+
+    async def consequences(self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX) -> GraphSlice:
+        """What rests on it."""
+        return await self._service.consequences(ref, depth, limit)
+
+    async def remediation(self) -> list[Remedy]:
+        """Executed mutations that lost their ground (law 16)."""
+        return await self._service.remediation()
+
+    async def status(self) -> Status:
+        """Head and counts."""
+        return await self._service.status()
+
+    async def audit(self, *, progress: Progress | None = None) -> AuditReport:
+        """Compute everything again from nothing and compare (law 13)."""
+        return await self._service.audit(progress)
+
+    def export(self, *, entries: bool = False) -> AsyncIterator[bytes]:
+        """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""
+        return export_entries(self._service) if entries else export_commands(self._service)
+
+    async def _single(self, command: dict[str, Any]) -> Result:
+        return (await self._service.apply(command)).results[0]
+
+
+class _Opening:
+    """What `AsyncLedger.open` gives: awaited or entered, it opens."""
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, AsyncLedger]]) -> None:
+        self._start = start
+        self._ledger: AsyncLedger | None = None
+
+    def __await__(self) -> Any:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> AsyncLedger:
+        self._ledger = await self._start()
+        return self._ledger
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._ledger is not None:
+            await self._ledger.close()
+
+
+def _waited(method: Callable[Concatenate[AsyncLedger, P], Awaitable[T]]) -> Callable[Concatenate[Ledger, P], T]:
+    """The same method for `Ledger`: run in its loop, and waited for."""
+
+    @functools.wraps(method)
+    def call(self: Ledger, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._wait(method(self._ledger, *args, **kwargs))
+
+    call.__annotations__ = method.__annotations__
+    return call
+
+
+class Ledger:
+    """A ledger for code without an event loop: every method of AsyncLedger, called and waited for.
+
+    May be used from several threads. A loop of its own runs in a thread beside; `check` does not go through it unless
+    another process wrote, and so costs what the look-up costs.
+    """
+
+    def __init__(self, loop: _Loop, ledger: AsyncLedger) -> None:
+        self._loop = loop
+        self._ledger = ledger
+
+    @classmethod
+    def open(
+        cls,
+        store: str | Store = "sqlite:///ledger.db",
+        ledger: str = "main",
+        *,
+        create: bool = True,
+        clock: Clock = system_clock,
+        progress: Callable[[int], None] | None = None,
+    ) -> Self:
+        """As `AsyncLedger.open`: `with Ledger.open("sqlite:///ledger.db") as ledger`. Raises StoreError."""
+        loop = _Loop()
+        try:
+            return cls(loop, loop.run(AsyncLedger._open(store, ledger, create, clock, progress)))
+        except BaseException:
+            loop.close()
+            raise
+
+    def close(self) -> None:
+        """Answer what waits, and let go of the store."""
+        if not self._loop.closed:
+            try:
+                self._wait(self._ledger.close())
+            finally:
+                self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        return self._ledger.name
+
+    @property
+    def revision(self) -> str:
+        """The last entry this process has heard of."""
+        return self._ledger.revision
+
+    def check(self, refs: Refs, *, max_age_s: float | None = None) -> Report:
+        """A verdict for each reference, in the order asked; all as of one revision."""
+        if not isinstance(refs, str) and (report := self._ledger._service.check_now(refs, max_age_s)) is not None:
+            return report
+        return self._wait(self._ledger.check(refs, max_age_s=max_age_s))
+
+    def export(self, *, entries: bool = False) -> Iterator[bytes]:
+        """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""
+        lines = self._ledger.export(entries=entries)
+        while (line := self._wait(anext(lines, None))) is not None:
+            yield line
+
+    record = _waited(AsyncLedger.record)
+    revoke = _waited(AsyncLedger.revoke)
+    reinstate = _waited(AsyncLedger.reinstate)
+    verify = _waited(AsyncLedger.verify)
+    apply = _waited(AsyncLedger.apply)
+    import_lines = _waited(AsyncLedger.import_lines)
+    restore = _waited(AsyncLedger.restore)
+    why = _waited(AsyncLedger.why)
+    entry = _waited(AsyncLedger.entry)
+    entries = _waited(AsyncLedger.entries)
+    history = _waited(AsyncLedger.history)
+    causes = _waited(AsyncLedger.causes)
+    consequences = _waited(AsyncLedger.consequences)
+    remediation = _waited(AsyncLedger.remediation)
+    status = _waited(AsyncLedger.status)
+    audit = _waited(AsyncLedger.audit)
+
+    def _wait(self, awaitable: Awaitable[T]) -> T:
+        return self._loop.run(awaitable)
+
+
+class _Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ledger", daemon=True)
+        self._thread.start()
+        self.closed = False
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        if self.closed:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            raise LedgerError("this ledger is closed")
+        if threading.current_thread() is self._thread:
+            raise Malformed("Ledger cannot be used inside its own event loop; use AsyncLedger")
+        return asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop).result()
+
+    def close(self) -> None:
+        self.closed = True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """A command with only what was given."""
+    return {name: value for name, value in fields.items() if value is not None and value != []}

@@ -1,0 +1,46 @@
+"""Time, in one unit: whole microseconds since 1970-01-01T00:00:00Z, as `int`."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from ledger.errors import Malformed
+
+Clock = Callable[[], int]
+"""Gives the present moment. The service takes one, so that tests own time."""
+
+SECOND = 1_000_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def system_clock() -> int:
+    """The machine's clock, in microseconds."""
+    return time.time_ns() // 1_000
+
+
+def parse_moment(value: str | datetime) -> int:
+    """An RFC 3339 text (or an aware datetime) as microseconds; digits beyond microseconds are dropped.
+
+    Raises Malformed for anything else, a time without zone above all: it names no moment.
+    """
+    if isinstance(value, str):
+        if not _RFC3339.fullmatch(value):
+            raise Malformed(f"{value!r} is not an RFC 3339 time with a zone, like 2026-01-31T09:30:00Z")
+        try:
+            value = datetime.fromisoformat(value.upper())
+        except ValueError as error:
+            raise Malformed(f"{value!r} is not a time: {error}") from error
+    if value.tzinfo is None:
+        raise Malformed(f"{value.isoformat()} has no zone; add one, like +00:00")
+    since = value - _EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+
+
+def format_moment(moment_us: int) -> str:
+    """RFC 3339 in UTC, always with six decimals, so that texts sort as moments do."""
+    return (_EPOCH + timedelta(microseconds=moment_us)).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,231 @@
+"""Every error this package raises, in one tree.
+
+    LedgerError
+    ├── Refused               the command breaks the form or a law; nothing of it was recorded, repeating it as it is cannot help
+    │   ├── Malformed  NotFound  Ambiguous  TooLarge
+    │   ├── KindConflict  NotAPremise  NotCurrent  AmendmentChangesSupport
+    │   ├── CircularSupport  CircularSupersession  SelfDefeating  StalePremise
+    │   ├── NotRevocable  NotStanding  SeveralWithdrawals  NothingToLift  ErasedIsFinal
+    │   └── IdempotencyConflict
+    ├── StoreError            the store cannot do it
+    │   ├── Unavailable       it does not answer now; trying again helps
+    │   ├── BadAddress  NoSuchLedger  NoSuchDatabase  SchemaMismatch  ReadOnly  Full  Locked
+    │   └── Corrupt           what was read is not what was written (audit tells more)
+    ├── HeadMoved             another writer was first; the service catches up and judges anew
+    └── StaleContext          a guard told to raise found something that is not fresh
+
+`code` is stable and part of the public contract, `retry` says whether the same call may succeed later.
+Library errors (sqlite3, neo4j, pydantic) are translated into this tree in one place each.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class LedgerError(Exception):
+    """Root of the tree. `str()` is one sentence for a person, `details` are facts for a program."""
+
+    code: ClassVar[str] = "error"
+    retry: ClassVar[bool] = False
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = {name: value for name, value in details.items() if value is not None}
+
+    def at(self, **place: Any) -> LedgerError:
+        """The same error, told where it happened (`line=`, `command=`); what is known already is kept."""
+        self.details = {**place, **self.details}
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form of `--json` and of the APIs: `{"code", "message", "retry", …details}`."""
+        return {"code": self.code, "message": self.message, "retry": self.retry, **self.details}
+
+
+class Refused(LedgerError):
+    """The form or a law was broken; nothing of the batch was recorded."""
+
+
+class Malformed(Refused):
+    """The text, a field or a reference does not have the form it must have."""
+
+    code = "malformed"
+
+
+class NotFound(Refused):
+    """A reference names nothing in this ledger."""
+
+    code = "not_found"
+
+
+class Ambiguous(Refused):
+    """A reference names more than one thing."""
+
+    code = "ambiguous"
+
+
+class TooLarge(Refused):
+    """Content or a batch is over its limit."""
+
+    code = "too_large"
+
+
+class KindConflict(Refused):
+    """A key keeps the kind it was born with."""
+
+    code = "kind_conflict"
+
+
+class NotAPremise(Refused):
+    """Only records can be rested on, not events."""
+
+    code = "not_a_premise"
+
+
+class NotCurrent(Refused):
+    """`amends` or `expects` names a version that is not the current one."""
+
+    code = "not_current"
+
+
+class AmendmentChangesSupport(Refused):
+    """An amendment may change the text, never what it rests on."""
+
+    code = "amendment_changes_support"
+
+
+class CircularSupport(Refused):
+    """The added justification rests on what it is to support."""
+
+    code = "circular_support"
+
+
+class CircularSupersession(Refused):
+    """Two keys would supersede each other, directly or through others."""
+
+    code = "circular_supersession"
+
+
+class SelfDefeating(Refused):
+    """By superseding it would fell its own last standing support."""
+
+    code = "self_defeating"
+
+
+class StalePremise(Refused):
+    """`require_fresh` was asked for, and no named justification stands at the end of the batch."""
+
+    code = "stale_premise"
+
+
+class NotRevocable(Refused):
+    """Events other than added justifications cannot be revoked."""
+
+    code = "not_revocable"
+
+
+class NotStanding(Refused):
+    """`lifts` names what does not stand on the target."""
+
+    code = "not_standing"
+
+
+class SeveralWithdrawals(Refused):
+    """Several withdrawals stand; `lifts` must name those to lift."""
+
+    code = "several_withdrawals"
+
+
+class NothingToLift(Refused):
+    """No withdrawal stands on the target."""
+
+    code = "nothing_to_lift"
+
+
+class ErasedIsFinal(Refused):
+    """An erasure cannot be lifted: the content is gone."""
+
+    code = "erased_is_final"
+
+
+class IdempotencyConflict(Refused):
+    """The idempotency key was used by another command."""
+
+    code = "idempotency_conflict"
+
+
+class StoreError(LedgerError):
+    """The store cannot do what was asked."""
+
+    code = "store_error"
+
+
+class Unavailable(StoreError):
+    """The store does not answer; nothing is known, so nothing is fresh."""
+
+    code = "unavailable"
+    retry = True
+
+
+class Locked(StoreError):
+    """Another process holds the store for longer than we wait."""
+
+    code = "locked"
+    retry = True
+
+
+class BadAddress(StoreError):
+    """The store address cannot be understood."""
+
+    code = "bad_address"
+
+
+class NoSuchLedger(StoreError):
+    """Only writing creates a ledger; this one has never been written to."""
+
+    code = "no_such_ledger"
+
+
+class NoSuchDatabase(StoreError):
+    """The file or database the address names does not exist or is none of ours."""
+
+    code = "no_such_database"
+
+
+class SchemaMismatch(StoreError):
+    """The store was written by another version of this package."""
+
+    code = "schema_mismatch"
+
+
+class ReadOnly(StoreError):
+    """The store may be read, not written."""
+
+    code = "read_only"
+
+
+class Full(StoreError):
+    """The disk is full; nothing was recorded."""
+
+    code = "full"
+
+
+class Corrupt(StoreError):
+    """What the store holds does not fit its own hashes."""
+
+    code = "corrupt"
+
+
+class HeadMoved(LedgerError):
+    """The ledger grew past the head this write was judged against."""
+
+    code = "head_moved"
+    retry = True
+
+
+class StaleContext(LedgerError):
+    """A guard told to raise was given items that are not fresh; `details["verdicts"]` names them all."""
+
+    code = "stale_context"

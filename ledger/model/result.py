@@ -1,0 +1,50 @@
+"""What a write answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ledger.model.verdict import Verdict
+
+FIRST_MAX = 10
+"""How many ids of what fell or revived an answer names; the count is always whole."""
+
+
+class Effect(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a command did to the validity of what was there before: how many editions, and the first of them."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+
+NO_EFFECT = Effect()
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to one command."""
+
+    outcome: str  # recorded, amended, repeated, justified, withheld, condemned, revoked, reinstated, verified, diverged, expired
+    entry: str  # the entry that answers it, as @42
+    ref: str  # the version it is about, as pep/440@3 (or @42 without key)
+    verdict: Verdict  # of that version, at the end of the batch
+    revision: str  # the end of the batch
+    replayed: bool = False
+    stands: tuple[str, ...] = ()  # what stands against it, when withheld or condemned
+    fell: Effect = NO_EFFECT
+    revived: Effect = NO_EFFECT
+
+    def as_dict(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)
+
+
+class BatchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answers to a batch, one for each command in order."""
+
+    revision: str
+    results: tuple[Result, ...]
+    replayed: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)

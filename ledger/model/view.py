@@ -1,0 +1,122 @@
+"""How entries and their neighbourhood are shown to people and programs: ids as text, times as RFC 3339."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ledger.model.verdict import Verdict
+
+
+class EntryView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry as it was recorded, with today's verdict if it is a record."""
+
+    id: str  # @42
+    seq: int
+    kind: str
+    ref: str  # pep/440@3, or @42 for what has no key
+    key: str | None = None
+    version: int | None = None
+    digest: str | None = None
+    content: Any = None  # None for events, and where it was erased
+    because: tuple[tuple[str, ...], ...] = ()
+    cites: tuple[str, ...] = ()
+    supersedes: tuple[str, ...] = ()
+    amends: str | None = None
+    valid_until: str | None = None
+    targets: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
+    mode: str | None = None
+    reason: str | None = None
+    effective_at: str | None = None
+    lifts: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    actor: str | None = None
+    occurred_at: str | None = None
+    recorded_at: str
+    hash: str
+    verdict: Verdict | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)
+
+
+class PathStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step from a root cause to what it felled."""
+
+    entry: EntryView
+    reason: str | None = None  # why it does not stand; none for the event that began it
+
+
+class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a reference is what it is: its verdict, and the path from the root cause to it (empty when fresh)."""
+
+    revision: str
+    clock: str
+    verdict: Verdict
+    path: tuple[PathStep, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)
+
+
+class Node(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An edition (by its newest version) or an event, in a slice of the graph."""
+
+    id: str
+    ref: str
+    kind: str
+    state: str | None = None  # none for events
+    reason: str | None = None
+    depth: int = 0
+
+
+class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """From the entry that says so to the one it says it of: `source BECAUSE target`, `source REVOKES target`."""
+
+    source: str
+    type: str
+    target: str
+
+
+class GraphSlice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Part of the causal graph around an entry."""
+
+    revision: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    truncated: bool = False
+    hidden: int = 0  # neighbours of shown nodes that are not shown
+
+    def as_dict(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)
+
+
+class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An executed mutation without standing grounds: to be repaired, or lapsed (right when done)."""
+
+    entry: EntryView
+    needed: bool
+    causes: tuple[str, ...]  # the withdrawals that make it so; of a lapsed one, the cause of its verdict
+
+    def as_dict(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)
+
+
+class Status(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a ledger stands."""
+
+    ledger: str
+    revision: str
+    head: int
+    hash: str
+    recorded_at: str | None
+    clock: str
+    kinds: dict[str, int]  # entries by kind
+    states: dict[str, int]  # keys by the state (and reason) of their current version
+    store: str
+    state_seq: int | None = None  # how far states are written to the store's nodes, where it shows them
+
+    def as_dict(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)

@@ -1,0 +1,126 @@
+"""States for people: what the index says of each record, written behind the head to the store's own nodes.
+
+One process a ledger writes, the holder of a lease. Whoever takes the lease over compares every state once, unless they
+are written up to the head already; from then on only what changes is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from ledger.errors import StoreError, Unavailable
+from ledger.service.live import Live
+from ledger.store.base import NodeState, StateStore
+from ledger.validity.verdicts import Reader
+
+LEASE_S = 5.0
+CHUNK_STATES = 2_000
+_RETRY_S = 0.5
+
+
+class Mirror:
+    """Keeps the states in the store in line with the index, without anyone waiting for it."""
+
+    def __init__(self, store: StateStore, live: Live, holder: str) -> None:
+        self.store = store
+        self.live = live
+        self.holder = holder
+        self._wake = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._holding = False
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Write what is due, if the store answers, and end."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._task = None
+        with contextlib.suppress(StoreError):
+            await self.flush()
+
+    def wake(self) -> None:
+        """Something changed."""
+        self._wake.set()
+
+    async def flush(self) -> bool:
+        """Write all that is due now; False if another process holds the lease."""
+        async with self._busy:
+            if not self.live.head.seq:
+                return True
+            written = await self.store.take_lease(self.live.name, self.holder, LEASE_S)
+            if written is None:
+                self._holding = False
+                return False
+            if not self._holding:
+                await self._compare_all(written)
+                self._holding = True
+            await self._write_dirty()
+            return True
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                done = await self.flush()
+            except Unavailable:
+                done = False
+            if not done:
+                await asyncio.sleep(_RETRY_S)
+                self._wake.set()
+
+    async def _compare_all(self, written: int) -> None:
+        """Find what differs from what was written by others, or before this process was there."""
+        if written == self.live.head.seq:
+            with self.live.lock:
+                self.live.index.dirty = {}
+            return
+        _, shown = await self.store.read_states(self.live.name)
+        with self.live.lock:
+            index = self.live.index
+            reader = Reader(index)
+            dirty: dict[int, int] = {}
+            for seq in range(1, len(index.kind)):
+                if not index.is_record(seq):
+                    continue
+                verdict = reader.verdict_of(seq)
+                if shown.get(seq) != (verdict.state, verdict.reason):
+                    edition = index.edition[seq]
+                    dirty[edition] = min(seq, dirty.get(edition, seq))
+            index.dirty = dirty
+
+    async def _write_dirty(self) -> None:
+        with self.live.lock:
+            index = self.live.index
+            dirty, index.dirty = index.dirty or {}, {}
+            upto = index.head.seq
+            reader = Reader(index)
+            states = []
+            for edition, since in dirty.items():
+                if edition >= len(index.flags):
+                    continue  # judged, then undone
+                for seq in index.versions_of_edition(edition):
+                    if seq < since:
+                        break
+                    verdict = reader.verdict_of(seq)
+                    states.append(NodeState(seq, verdict.state, verdict.reason))
+        try:
+            for start in range(0, max(len(states), 1), CHUNK_STATES):
+                await self.store.take_lease(self.live.name, self.holder, LEASE_S)
+                chunk = states[start : start + CHUNK_STATES]
+                last = start + CHUNK_STATES >= len(states)
+                await self.store.write_states(self.live.name, self.holder, chunk, upto if last else 0)
+        except BaseException:
+            with self.live.lock:
+                for edition, since in dirty.items():
+                    assert self.live.index.dirty is not None
+                    self.live.index.dirty[edition] = min(since, self.live.index.dirty.get(edition, since))
+            raise

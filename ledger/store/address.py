@@ -1,0 +1,47 @@
+"""Store addresses: from text to a store that is not open yet."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from urllib.parse import unquote, urlsplit
+
+from ledger.errors import BadAddress
+from ledger.store.base import Store
+
+SCHEMES = ("sqlite", "memory", "bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
+
+
+def open_store(address: str) -> Store:
+    """The store an address names: `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:`, `bolt://…`, `neo4j://…`.
+
+    Engines are imported when they are named, so that a look into a file does not wait for a driver. Raises BadAddress.
+    """
+    scheme, separator, rest = address.partition(":")
+    if not separator or scheme not in SCHEMES:
+        near = difflib.get_close_matches(scheme, SCHEMES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(SCHEMES)}"
+        raise BadAddress(f"{address!r} is no store address{hint}", store=address)
+    if scheme == "memory":
+        if rest.strip("/"):
+            raise BadAddress(f"{address!r}: memory: takes nothing after the colon", store=address)
+        from ledger.store.memory import MemoryStore
+
+        return MemoryStore()
+    if scheme == "sqlite":
+        from ledger.store.sqlite import SqliteStore
+
+        return SqliteStore(_file_of(address, rest))
+    from ledger.store.neo4j import Neo4jStore
+
+    if not urlsplit(address).hostname:
+        raise BadAddress(f"{address!r} names no host, like bolt://127.0.0.1:7687", store=address)
+    return Neo4jStore(address, user=os.environ.get("LEDGER_NEO4J_USER"), password=os.environ.get("LEDGER_NEO4J_PASSWORD"))
+
+
+def _file_of(address: str, rest: str) -> str:
+    if not rest.startswith("///") or len(rest) == 3:
+        raise BadAddress(
+            f"{address!r} names no file: sqlite:///ledger.db (relative) or sqlite:////var/ledger.db (absolute)", store=address
+        )
+    return unquote(rest[3:])

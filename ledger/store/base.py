@@ -1,0 +1,87 @@
+"""The store port: what the service asks of an engine. Small on purpose; `ledger.testing` holds every engine to it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ledger.model.entry import Head, Sealed
+
+PAGE_ENTRIES = 5_000
+"""Entries read at once. On Neo4j, collected columns of 5,000 come at 110-160,000 entries/s, single rows at 10,000."""
+
+
+class NodeState(NamedTuple):
+    """The state of a version, as people see it who look into the store with its own tools."""
+
+    seq: int
+    state: str
+    reason: str | None
+
+
+class Store(ABC):
+    """Keeps the logs of many ledgers. Nothing here judges; entries come sealed.
+
+    Every method raises Unavailable when the engine does not answer, and another StoreError for what is wrong for good.
+    """
+
+    poll_s: float | None = None
+    """Seconds between looks for what other processes wrote; None: `moved` tells, and it is asked at each read."""
+
+    shows_states: bool = False
+    """Whether `write_states` and `read_states` are there: the engine shows states to people."""
+
+    @abstractmethod
+    async def open(self, *, create: bool) -> None:
+        """Connect, and make an empty place ready if `create`. Raises NoSuchDatabase, SchemaMismatch, ReadOnly."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of everything. May be called twice."""
+
+    @abstractmethod
+    async def ledgers(self) -> list[str]:
+        """Names of all ledgers, sorted."""
+
+    @abstractmethod
+    async def head(self, ledger: str) -> Head | None:
+        """The last entry of a ledger; None if it does not exist."""
+
+    @abstractmethod
+    async def append(self, ledger: str, expects: Head, entries: Sequence[Sealed]) -> None:
+        """Add all entries, or none, durably; and drop the contents their erasures name.
+
+        Raises HeadMoved when the head is not `expects`. Raises Unavailable when the outcome is unknown: the caller
+        finds out by reading. A ledger that does not exist is created by its first append (`expects` is EMPTY).
+        """
+
+    @abstractmethod
+    async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
+        """Up to `limit` entries with seq > `after`, in order; their contents too if asked, else None."""
+
+    @abstractmethod
+    async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
+        """These entries, in the order asked; numbers that do not exist are left out."""
+
+    def moved(self, ledger: str, seen: Head) -> bool:
+        """Whether the ledger may have grown past `seen`. Costs microseconds, never waits, may say yes needlessly."""
+        return False
+
+
+class StateStore(Store):
+    """A store that shows states on its nodes, written behind the head by whoever holds the lease."""
+
+    shows_states = True
+
+    @abstractmethod
+    async def take_lease(self, ledger: str, holder: str, seconds: float) -> int | None:
+        """Hold (or keep) the right to write states; the seq they are written up to, or None if another holds it."""
+
+    @abstractmethod
+    async def write_states(self, ledger: str, holder: str, states: Sequence[NodeState], upto: int) -> None:
+        """Write states as of entry `upto`, never over newer ones, and remember how far they go."""
+
+    @abstractmethod
+    async def read_states(self, ledger: str) -> tuple[int, dict[int, tuple[str | None, str | None]]]:
+        """How far states are written, and (state, reason) of every record by seq."""

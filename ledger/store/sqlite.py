@@ -1,0 +1,345 @@
+"""The embedded default: one SQLite file, safe with several processes on it (WAL, synchronous=FULL).
+
+Writes go through one connection in a thread of their own, so that checks stay responsive while the disk syncs. A second
+connection asks `PRAGMA data_version` before each read (5-8 µs), which shows what another process wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ledger.clock import format_moment
+from ledger.errors import (
+    Corrupt,
+    Full,
+    HeadMoved,
+    LedgerError,
+    Locked,
+    NoSuchDatabase,
+    ReadOnly,
+    SchemaMismatch,
+    StoreError,
+    Unavailable,
+)
+from ledger.model.edges import edges_of
+from ledger.model.entry import EMPTY, Head, Record, Revocation, Sealed, open_envelope
+from ledger.store.base import PAGE_ENTRIES, Store
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x4C444752
+"""Marks the file as ours ("LDGR"), so that a wrong path never gets our tables."""
+
+BUSY_TIMEOUT_S = 10.0
+"""How long to wait for another process that writes."""
+
+T = TypeVar("T")
+
+_SCHEMA = """
+CREATE TABLE ledger (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    head INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    recorded_at_us INTEGER NOT NULL
+);
+CREATE TABLE entry (
+    ledger INTEGER NOT NULL REFERENCES ledger (id),
+    seq INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT,
+    version INTEGER,
+    digest TEXT,
+    actor TEXT,
+    recorded_at TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    envelope TEXT NOT NULL,
+    content TEXT,
+    PRIMARY KEY (ledger, seq)
+) WITHOUT ROWID;
+CREATE TABLE edge (
+    ledger INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    justification INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    PRIMARY KEY (ledger, target, type, source, justification)
+) WITHOUT ROWID;
+"""
+
+_HEAD = "SELECT head, hash, recorded_at_us FROM ledger WHERE name = ?"
+_CREATE = "INSERT INTO ledger (name, head, hash, recorded_at_us) VALUES (?, ?, ?, ?)"
+_ADVANCE = "UPDATE ledger SET head = ?, hash = ?, recorded_at_us = ? WHERE name = ? AND head = ? AND hash = ?"
+_INSERT = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_EDGE = "INSERT OR IGNORE INTO edge VALUES (?, ?, ?, ?, ?)"
+_ERASE = "UPDATE entry SET content = NULL WHERE ledger = ? AND seq = ?"
+_COLUMNS = "e.envelope, e.hash"
+_READ = (
+    "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger WHERE l.name = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
+)
+_PICK = "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger WHERE l.name = ? AND e.seq = ?"
+
+
+class SqliteStore(Store):
+    """All ledgers of one file."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-sqlite")
+        self._connection: sqlite3.Connection | None = None
+        self._watcher: sqlite3.Connection | None = None
+        self._watching = threading.Lock()
+        self._versions_seen: dict[str, tuple[int, Head]] = {}
+
+    async def open(self, *, create: bool) -> None:
+        await self._in_thread(lambda: self._open(create))
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._in_thread(self._close)
+        self._thread.shutdown()
+
+    async def ledgers(self) -> list[str]:
+        def names(connection: sqlite3.Connection) -> list[str]:
+            return [name for (name,) in connection.execute("SELECT name FROM ledger ORDER BY name")]
+
+        return await self._with_connection(names, [])
+
+    async def head(self, ledger: str) -> Head | None:
+        return await self._with_connection(lambda connection: _head(connection, ledger), None)
+
+    async def append(self, ledger: str, expects: Head, entries: Sequence[Sealed]) -> None:
+        # Rows are made here, while the thread may still be syncing what came before.
+        rows, edges = [_row(sealed) for sealed in entries], list(_edges(entries))
+        erased = [seq for sealed in entries if isinstance(sealed.entry, Revocation) for seq in sealed.entry.erases]
+        last = entries[-1]
+        head = Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
+
+        def write(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                number = _advance(connection, ledger, expects, head)
+                connection.executemany(_INSERT, [(number, *row) for row in rows])
+                connection.executemany(_INSERT_EDGE, [(number, *edge) for edge in edges])
+                connection.executemany(_ERASE, [(number, seq) for seq in erased])
+            if erased:
+                # What is erased must not stay behind in the write-ahead log.
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+        await self._with_connection(write, None, writing=True)
+
+    async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
+        query = _READ.format(columns=_COLUMNS + ", e.content" * content)
+
+        def rows(connection: sqlite3.Connection) -> list[Sealed]:
+            return [_sealed(*row) for row in connection.execute(query, (ledger, after, limit))]
+
+        return await self._with_connection(rows, [])
+
+    async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
+        query = _PICK.format(columns=_COLUMNS + ", e.content" * content)
+
+        def rows(connection: sqlite3.Connection) -> list[Sealed]:
+            found = (connection.execute(query, (ledger, seq)).fetchone() for seq in seqs)
+            return [_sealed(*row) for row in found if row is not None]
+
+        return await self._with_connection(rows, [])
+
+    def moved(self, ledger: str, seen: Head) -> bool:
+        with self._watching:
+            if self._watcher is None:
+                return self.path.exists()
+            with _translated(self.path):
+                (version,) = self._watcher.execute("PRAGMA data_version").fetchone()
+                if self._versions_seen.get(ledger) == (version, seen):
+                    return False
+                # Any commit to the file moves its version; whether it was to this ledger, its head tells.
+                head = _head(self._watcher, ledger) or EMPTY
+            if head == seen:
+                self._versions_seen[ledger] = (version, seen)
+            return head != seen
+
+    # -- connections --------------------------------------------------------------------------------------------------
+
+    def _open(self, create: bool) -> None:
+        with _translated(self.path):
+            if not self.path.exists() and not create:
+                return  # an empty place; only writing creates it
+            self._connect(create)
+
+    def _connect(self, create: bool) -> sqlite3.Connection:
+        if create and not self.path.parent.is_dir():
+            raise NoSuchDatabase(f"the folder {str(self.path.parent)!r} does not exist", path=str(self.path))
+        writable = os.access(self.path if self.path.exists() else self.path.parent, os.W_OK)
+        if create and not self.path.exists() and not writable:
+            raise ReadOnly(f"{str(self.path.parent)!r} may not be written to", path=str(self.path))
+        connection = _connect(self.path, "rwc" if create else "rw" if writable else "ro")
+        try:
+            _prepare(connection, self.path, create and writable, writable)
+            self._watcher = _connect(self.path, "rw" if writable else "ro")
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _close(self) -> None:
+        for connection in (self._connection, self._watcher):
+            if connection is not None:
+                connection.close()
+        self._connection = self._watcher = None
+
+    async def _with_connection(self, work: Callable[[sqlite3.Connection], T], absent: T, *, writing: bool = False) -> T:
+        """Run `work` in the thread; where there is no file yet, answer `absent`, or make one if we write."""
+
+        def run() -> T:
+            with _translated(self.path):
+                connection = self._connection
+                if connection is None:
+                    if not writing and not self.path.exists():
+                        return absent
+                    connection = self._connect(writing)
+                return work(connection)
+
+        return await self._in_thread(run)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, create: bool, writable: bool) -> None:
+    """Make sure the file is ours and of this version; give an empty one its tables."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if not application and not version and not tables:
+        if not create:
+            raise NoSuchDatabase(f"{str(path)!r} is an empty file, not a ledger", path=str(path))
+        _create(connection)
+    elif application != APPLICATION_ID:
+        raise NoSuchDatabase(f"{str(path)!r} is a SQLite file of something else, not a ledger", path=str(path))
+    elif version > SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"{str(path)!r} has schema {version}, this version knows {SCHEMA_VERSION}: use a newer version of the package",
+            schema=version,
+        )
+    if writable:
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON").fetchall()
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    with _transaction(connection):
+        # Another process may have been faster.
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables:
+            return
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _head(connection: sqlite3.Connection, ledger: str) -> Head | None:
+    row = connection.execute(_HEAD, (ledger,)).fetchone()
+    return Head(*row) if row else None
+
+
+def _advance(connection: sqlite3.Connection, ledger: str, expects: Head, head: Head) -> int:
+    """Compare and set the head; the ledger's row number."""
+    if expects == EMPTY and _head(connection, ledger) is None:
+        connection.execute(_CREATE, (ledger, *head))
+    elif connection.execute(_ADVANCE, (*head, ledger, expects.seq, expects.hash)).rowcount != 1:
+        raise HeadMoved(f"{ledger!r} is no longer at {expects.seq}")
+    (number,) = connection.execute("SELECT id FROM ledger WHERE name = ?", (ledger,)).fetchone()
+    return int(number)
+
+
+def _row(sealed: Sealed) -> tuple[Any, ...]:
+    entry = sealed.entry
+    record = entry if isinstance(entry, Record) else None
+    return (
+        entry.seq,
+        entry.kind,
+        record.key if record else None,
+        record.version if record else None,
+        record.digest if record else None,
+        entry.actor,
+        format_moment(entry.recorded_at_us),
+        sealed.hash,
+        sealed.envelope.decode(),
+        sealed.content,
+    )
+
+
+def _edges(entries: Sequence[Sealed]) -> Iterator[tuple[int, str, int, int]]:
+    """(source, type, justification, target) for whoever looks at the file with SQL."""
+    for sealed in entries:
+        for name, justification, target in edges_of(sealed.entry):
+            yield sealed.entry.seq, name, justification, target
+
+
+def _sealed(envelope: str, chain: bytes, content: str | None = None) -> Sealed:
+    try:
+        return Sealed(open_envelope(envelope), envelope.encode(), chain, content)
+    except ValueError as error:  # msgspec's errors are ValueErrors
+        raise Corrupt(f"an entry cannot be read: {error}") from error
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """SQLite's errors in our words; the one place where they are known."""
+    name = str(path)
+    try:
+        yield
+    except LedgerError:
+        raise
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        match code:
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                raise Locked(f"{name!r} has been locked by another process for {BUSY_TIMEOUT_S:.0f} s", path=name) from error
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+                raise ReadOnly(f"{name!r} may not be written to", path=name) from error
+            case sqlite3.SQLITE_FULL:
+                raise Full(f"there is no room left for {name!r}; nothing was recorded", path=name) from error
+            case sqlite3.SQLITE_CANTOPEN:
+                raise NoSuchDatabase(f"{name!r} cannot be opened", path=name) from error
+            case sqlite3.SQLITE_NOTADB:
+                raise NoSuchDatabase(f"{name!r} is not a SQLite file", path=name) from error
+            case sqlite3.SQLITE_CORRUPT:
+                raise Corrupt(f"{name!r} is damaged: {error}", path=name) from error
+            case sqlite3.SQLITE_IOERR:
+                raise Unavailable(f"{name!r} cannot be read or written: {error}", path=name) from error
+        raise StoreError(f"{name!r}: {error}", path=name) from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise Full(f"there is no room left for {name!r}; nothing was recorded", path=name) from error
+        raise Unavailable(f"{name!r}: {error.strerror}", path=name) from error

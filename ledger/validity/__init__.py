@@ -1,0 +1,1 @@
+"""What stands and what has fallen. Pure: entries in, verdicts out; no I/O, and no clock of its own."""

@@ -1,0 +1,780 @@
+"""The validity index: what stands now, kept up to date entry by entry.
+
+Law 6 makes validity a function of log and clock. The index computes it incrementally, by counting (Doyle's truth
+maintenance in the form of Dowling and Gallier, "Linear-time algorithms for testing the satisfiability of propositional
+Horn formulae", 1984): each justification counts its fallen premises, each edition its standing justifications, and a
+change walks only what rests on it. `ledger.validity.oracle` says the same in a page, slowly.
+
+Everything is a column of numbers: entries by seq, editions, justifications, edges and keys by their row. Rare facts
+(withdrawals, expiry, divergence, supersession by other keys) are dicts. All columns change through `_put` and appends
+only, so `savepoint` and `rollback` can undo whatever was applied since: laws are judged by applying and looking.
+"""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from msgspec import UNSET, UnsetType
+
+from ledger.model.entry import (
+    GENESIS,
+    KINDS,
+    Attempt,
+    Entry,
+    Expiry,
+    Head,
+    Justification,
+    Record,
+    Reinstatement,
+    Revocation,
+    Sealed,
+    Verification,
+)
+from ledger.model.verdict import STALE_REASONS
+
+# One bit for each reason an edition can have of its own, in the order of the contract: the lowest bit set is the reason.
+ERASED, WRONG_FROM_BIRTH, QUARANTINED, REVOKED, SUPERSEDED, EXPIRED, DIVERGED = (1 << bit for bit in range(7))
+MODE_FLAGS = dict(zip(STALE_REASONS[:4], (ERASED, WRONG_FROM_BIRTH, QUARANTINED, REVOKED), strict=True))
+CONDEMNING = ERASED | WRONG_FROM_BIRTH | QUARANTINED
+WITHDRAWN = CONDEMNING | REVOKED
+
+KIND_NAMES = tuple(KINDS)
+KIND_CODES = {name: code for code, name in enumerate(KIND_NAMES)}
+DEPENDENCY = KIND_CODES["dependency"]
+MUTATION = KIND_CODES["mutation"]
+
+NONE = -1
+_MISSING = object()
+
+
+class Withdrawal(NamedTuple):
+    """A revocation that stands on an edition or on an added justification."""
+
+    seq: int
+    flag: int
+    moment_us: int
+
+
+class Supersession(NamedTuple):
+    """An edition that supersedes a key: the entry that said so, and the edition it belongs to."""
+
+    seq: int
+    edition: int
+
+
+class Limit(NamedTuple):
+    """When an edition expires, and who said so. `ahead`: it was set before it passed, so its passing is news."""
+
+    moment_us: int
+    seq: int
+    ahead: bool
+
+
+class Divergence(NamedTuple):
+    """The first entry that saw another digest, and the latest digest seen."""
+
+    seq: int
+    observed: bytes
+
+
+class Savepoint(NamedTuple):
+    journal: int
+    entries: int
+    editions: int
+    justifications: int
+    edges: int
+    events: int
+    keys: int
+    head: Head
+
+
+class Index:
+    """One ledger's validity as of `head` and `clock_us`. Not thread-safe; its owner holds a lock."""
+
+    def __init__(self) -> None:
+        self.head = Head(0, GENESIS, 0)
+        self.clock_us = 0
+
+        # Entries, by seq; row 0 is nobody.
+        self.kind = bytearray(1)
+        self.subject = array("i", [0])  # the record or added justification it is about: often itself; 0: several
+        self.edition = array("i", [NONE])  # of the subject
+        self.version = array("i", [0])
+        self.previous = array("i", [0])  # the version before, of the same key
+        self.digest = bytearray(32)
+
+        # Editions, in the order they were born.
+        self.key_of = array("i")
+        self.birth = array("i")
+        self.newest = array("i")  # its newest version
+        self.older = array("i")  # the edition of the same key born before it
+        self.younger = array("i")
+        self.flags = bytearray()
+        self.valid = bytearray()
+        self.standing = array("i")  # justifications that stand
+        self.first_justification = array("i")  # the newest one; NONE: a ground
+        self.first_use = array("i")  # the newest edge that leans on it
+        self.first_event = array("i")  # the newest event about it
+        self.checked_us = array("q")
+        self.checked_by = array("i")
+
+        # Justifications, and the edges from each to its premises (one run of rows each).
+        self.supports = array("i")  # the edition
+        self.fallen = array("i")  # premises that are not valid
+        self.entry_of = array("i")  # the entry that gave it
+        self.next_justification = array("i")  # of the same edition, older
+        self.edges_from = array("i", [0])  # where its edges start; the next row's start is their end
+        self.premise = array("i")
+        self.leans = array("i")  # the justification this edge belongs to
+        self.next_use = array("i")  # of the same premise, older
+
+        # Events, a row for each edition they are about.
+        self.event_entry = array("i")
+        self.next_event = array("i")  # about the same edition, older
+
+        # Keys.
+        self.keys: dict[str, int] = {}
+        self.key_names: list[str] = []
+        self.key_kind = bytearray()
+        self.youngest = array("i")  # latest-born edition
+        self.current = array("i")  # latest-born edition not wrong from birth; NONE: all are
+        self.newest_of_key = array("i")  # newest version
+
+        # Rare facts.
+        self.withdrawals: dict[int, tuple[Withdrawal, ...]] = {}  # standing, by edition
+        self.support_withdrawals: dict[int, tuple[Withdrawal, ...]] = {}  # standing, by added entry
+        self.added: dict[int, tuple[int, int]] = {}  # added entry -> its rows of justifications, from and to
+        self.superseded_by: dict[int, tuple[Supersession, ...]] = {}  # by key, those not lifted
+        self.supersedes: dict[int, tuple[int, ...]] = {}  # by edition, all keys it ever named
+        self.limits: dict[int, Limit] = {}
+        self.noted: dict[int, bool] = {}  # expiries in the log
+        self.divergences: dict[int, Divergence] = {}
+        self.condemned: dict[int, int] = {}  # by key, how many of its editions are
+        self.acted_us: dict[int, int] = {}  # by mutation's edition, when it was executed
+        self.requests: dict[str, int] = {}  # idempotency key -> entry that remembers it
+
+        self._timers: list[tuple[int, int]] = []  # (moment, edition); may be out of date, `limits` decides
+        self._due: set[int] = set()  # editions whose expiry is news, maybe
+        self._journal: list[tuple[Any, Any, Any]] | None = None
+        self._was_valid: dict[int, int] | None = None
+        self._checked_floor: dict[int, int] = {}
+        self.dirty: dict[int, int] | None = None  # editions whose verdicts changed, and the oldest version concerned
+        self.memo: dict[Any, Any] = {}  # for readers; emptied whenever anything changes
+
+    # -- looking up ---------------------------------------------------------------------------------------------------
+
+    def versions(self, key: int) -> Iterator[int]:
+        """Versions of a key by seq, newest first."""
+        seq = self.newest_of_key[key]
+        while seq:
+            yield seq
+            seq = self.previous[seq]
+
+    def versions_of_edition(self, edition: int) -> Iterator[int]:
+        """Versions of an edition by seq, newest first."""
+        seq, birth = self.newest[edition], self.birth[edition]
+        while seq >= birth and seq:
+            if self.edition[seq] == edition:
+                yield seq
+            seq = self.previous[seq]
+
+    def editions(self, key: int) -> Iterator[int]:
+        """Editions of a key, latest born first."""
+        edition = self.youngest[key]
+        while edition != NONE:
+            yield edition
+            edition = self.older[edition]
+
+    def current_version(self, key: int) -> int:
+        """The seq a bare key means: its current version, else (all wrong from birth) its newest."""
+        edition = self.current[key]
+        return self.newest_of_key[key] if edition == NONE else self.newest[edition]
+
+    def digest_at(self, seq: int) -> bytes:
+        """The 32 bytes of a version's content digest."""
+        return bytes(self.digest[32 * seq : 32 * seq + 32])
+
+    def justifications(self, edition: int) -> Iterator[int]:
+        """Rows of an edition's justifications, newest first."""
+        row = self.first_justification[edition]
+        while row != NONE:
+            yield row
+            row = self.next_justification[row]
+
+    def premises(self, justification: int) -> array[int]:
+        """The editions a justification rests on."""
+        return self.premise[self.edges_from[justification] : self.edges_from[justification + 1]]
+
+    def uses(self, edition: int) -> Iterator[int]:
+        """Rows of the justifications that lean on an edition, newest first."""
+        edge = self.first_use[edition]
+        while edge != NONE:
+            yield self.leans[edge]
+            edge = self.next_use[edge]
+
+    def events(self, edition: int) -> Iterator[int]:
+        """Entries about an edition that are not versions of it, newest first; supersessions by other keys among them."""
+        row = self.first_event[edition]
+        while row != NONE:
+            yield self.event_entry[row]
+            row = self.next_event[row]
+
+    def is_ground(self, edition: int) -> bool:
+        return self.first_justification[edition] == NONE
+
+    def is_record(self, seq: int) -> bool:
+        return self.subject[seq] == seq and seq not in self.added
+
+    def effective_supersessions(self, key: int) -> list[Supersession]:
+        """Supersessions of a key that count: not lifted, and not by an edition wrong from birth."""
+        found = self.superseded_by.get(key)
+        return [one for one in found if not self.flags[one.edition] & WRONG_FROM_BIRTH] if found else []
+
+    # -- undoing ------------------------------------------------------------------------------------------------------
+
+    def savepoint(self) -> Savepoint:
+        """Remember this state. The first savepoint starts the journal."""
+        if self._journal is None:
+            self._journal = []
+        return Savepoint(
+            len(self._journal),
+            len(self.kind),
+            len(self.flags),
+            len(self.supports),
+            len(self.premise),
+            len(self.event_entry),
+            len(self.key_names),
+            self.head,
+        )
+
+    def rollback(self, to: Savepoint) -> None:
+        """Undo everything applied since `to`."""
+        assert self._journal is not None
+        for container, place, old in reversed(self._journal[to.journal :]):
+            if old is _MISSING:
+                del container[place]
+            else:
+                container[place] = old
+        del self._journal[to.journal :]
+        self._truncate(to)
+        self.head = to.head
+        self._changed()
+
+    def release(self) -> None:
+        """Stop journalling. Call after the outermost rollback."""
+        self._journal = None
+
+    def _truncate(self, to: Savepoint) -> None:
+        for column in (self.kind, self.subject, self.edition, self.version, self.previous):
+            del column[to.entries :]
+        del self.digest[32 * to.entries :]
+        if len(self.flags) > to.editions:
+            for column in self._edition_columns():
+                del column[to.editions :]
+        if len(self.supports) > to.justifications:
+            for column in (self.supports, self.fallen, self.entry_of, self.next_justification):
+                del column[to.justifications :]
+            del self.edges_from[to.justifications + 1 :]
+            for column in (self.premise, self.leans, self.next_use):
+                del column[to.edges :]
+        if len(self.event_entry) > to.events:
+            for column in (self.event_entry, self.next_event):
+                del column[to.events :]
+        if len(self.key_names) > to.keys:
+            for column in (self.key_names, self.key_kind, self.youngest, self.current, self.newest_of_key):
+                del column[to.keys :]
+
+    def _edition_columns(self) -> tuple[Any, ...]:
+        return (
+            self.key_of,
+            self.birth,
+            self.newest,
+            self.older,
+            self.younger,
+            self.flags,
+            self.valid,
+            self.standing,
+            self.first_justification,
+            self.first_use,
+            self.first_event,
+            self.checked_us,
+            self.checked_by,
+        )
+
+    def _put(self, container: Any, place: Any, value: Any) -> None:
+        if self._journal is not None:
+            old = container.get(place, _MISSING) if type(container) is dict else container[place]
+            self._journal.append((container, place, old))
+        container[place] = value
+
+    def _drop(self, container: dict[Any, Any], place: Any) -> None:
+        if place in container:
+            if self._journal is not None:
+                self._journal.append((container, place, container[place]))
+            del container[place]
+
+    def _changed(self) -> None:
+        if self.memo:
+            self.memo = {}
+        if self._checked_floor:
+            self._checked_floor = {}
+
+    # -- what fell and what revived -----------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Start to notice which editions change validity."""
+        self._was_valid = {}
+
+    def changes(self) -> tuple[list[int], list[int]]:
+        """Editions that fell and that revived since `watch`; those born since then are in neither."""
+        was, self._was_valid = self._was_valid or {}, None
+        fell = [edition for edition, before in was.items() if before and not self.valid[edition]]
+        revived = [edition for edition, before in was.items() if not before and self.valid[edition]]
+        return fell, revived
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def advance(self, clock_us: int) -> None:
+        """Let time pass: what expires by `clock_us` falls, with all that rests on it. Time never goes back."""
+        if clock_us <= self.clock_us:
+            return
+        self.clock_us = clock_us
+        timers = self._timers
+        if not timers or timers[0][0] > clock_us:
+            return
+        while timers and timers[0][0] <= clock_us:
+            _, edition = heapq.heappop(timers)
+            self._judge_limit(edition)
+
+    def news_of_expiry(self) -> list[int]:
+        """Editions that expired after their limit was set, and that the log does not say so of yet."""
+        self._due = {edition for edition in self._due if self._is_news(edition)}
+        return sorted(self._due)
+
+    def _is_news(self, edition: int) -> bool:
+        limit = self.limits.get(edition)
+        return limit is not None and limit.ahead and limit.moment_us <= self.clock_us and edition not in self.noted
+
+    def _set_limit(self, edition: int, moment_us: int | None | UnsetType, entry: Entry) -> None:
+        if moment_us is UNSET:
+            return
+        self._drop(self.noted, edition)
+        if moment_us is None:
+            self._drop(self.limits, edition)
+        else:
+            self._put(self.limits, edition, Limit(moment_us, entry.seq, moment_us > entry.recorded_at_us))
+            # Rolled back, a timer may stay behind: it is harmless, `limits` is asked when it rings.
+            heapq.heappush(self._timers, (moment_us, edition))
+        self._judge_limit(edition)
+
+    def _judge_limit(self, edition: int) -> None:
+        if edition >= len(self.flags):
+            return
+        limit = self.limits.get(edition)
+        expired = limit is not None and limit.moment_us <= self.clock_us
+        if expired and limit is not None and limit.ahead:
+            self._due.add(edition)
+        self._set_flag(edition, EXPIRED, expired)
+
+    def checked_floor(self, edition: int) -> int:
+        """The oldest `checked_us` among the dependencies a valid edition rests on, itself included.
+
+        Of several justifications the best counts, as for validity itself: under `max_age` the edition stands if and
+        only if this is recent enough. Computed for what is asked, over distinct ancestors, and kept until a change.
+        """
+        floors = self._checked_floor
+        if edition in floors:
+            return floors[edition]
+        stack = [edition]
+        while stack:
+            top = stack[-1]
+            if top in floors:
+                stack.pop()
+                continue
+            waiting = [
+                premise
+                for row in self.standing_justifications(top)
+                for premise in self.premises(row)
+                if premise not in floors
+            ]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            floors[top] = min(self._own_floor(top), self.support_floor(top))
+        return floors[edition]
+
+    def support_floor(self, edition: int) -> int:
+        """The same for what it rests on alone. Its premises' floors must be known (ask `checked_floor` first)."""
+        if self.is_ground(edition):
+            return _EVER
+        return max(
+            (min(self._checked_floor[premise] for premise in self.premises(row)) for row in self.standing_justifications(edition)),
+            default=0,
+        )
+
+    def standing_justifications(self, edition: int) -> list[int]:
+        """Rows of the justifications that stand."""
+        return [row for row in self.justifications(edition) if not self.fallen[row] and not self.withdrawn_support(row)]
+
+    def withdrawn_support(self, justification: int) -> tuple[Withdrawal, ...]:
+        """Standing withdrawals of an added justification."""
+        return self.support_withdrawals.get(self.entry_of[justification], ()) if self.support_withdrawals else ()
+
+    def _own_floor(self, edition: int) -> int:
+        return self.checked_us[edition] if self.kind[self.birth[edition]] == DEPENDENCY else _EVER
+
+    # -- taking entries in --------------------------------------------------------------------------------------------
+
+    def take_in(self, sealed: Sealed) -> None:
+        """Apply an entry of the log, the next one after `head`."""
+        self.apply(sealed.entry)
+        self.head = Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
+
+    def apply(self, entry: Entry) -> None:
+        """The effect of one entry on validity. Entries come in the order of the log."""
+        assert entry.seq == len(self.kind), f"entry {entry.seq} after {len(self.kind) - 1}"
+        self._changed()
+        self.advance(entry.recorded_at_us)
+        for request in entry.requests:
+            if request.idempotency_key is not None:
+                self.remember(request.idempotency_key, entry.seq)
+        match entry:
+            case Record():
+                self._apply_record(entry)
+            case Verification():
+                self._append_event(entry)
+                for target, observed in zip(entry.targets, entry.observed, strict=True):
+                    self._observe(self.edition[target], bytes.fromhex(observed[7:]), entry)
+                self._set_limit(self.edition[entry.targets[0]], entry.valid_until_us, entry)
+            case Justification():
+                self._apply_justification(entry)
+            case Revocation():
+                self._append_event(entry)
+                for target in entry.targets:
+                    self._withdraw(target, Withdrawal(entry.seq, MODE_FLAGS[entry.mode], entry.moment_us))
+            case Reinstatement():
+                self._append_event(entry)
+                self._lift(entry.targets[0], entry.lifts)
+            case Attempt():
+                self._append_event(entry)
+                for target, observed in zip(entry.targets, entry.observed, strict=True):
+                    self._contradict(target, bytes.fromhex(observed[7:]), entry)
+            case Expiry():
+                self._append_event(entry)
+                self._put(self.noted, self.edition[entry.targets[0]], True)
+        self.head = Head(entry.seq, self.head.hash, entry.recorded_at_us)
+
+    def remember(self, idempotency_key: str, seq: int) -> None:
+        """Know an idempotency key as answered by an entry."""
+        self._put(self.requests, idempotency_key, seq)
+
+    def _append_event(self, entry: Any, itself: bool = False) -> None:
+        subject = self.subject[entry.targets[0]] if len(entry.targets) == 1 else 0
+        self.kind.append(KIND_CODES[entry.kind])
+        self.edition.append(self.edition[subject])
+        self.subject.append(entry.seq if itself else subject)
+        self.version.append(0)
+        self.previous.append(0)
+        self.digest.extend(_NO_DIGEST)
+        for edition in dict.fromkeys(self.edition[target] for target in entry.targets):
+            self._note_event(edition, entry.seq)
+
+    def _note_event(self, edition: int, seq: int) -> None:
+        row = len(self.event_entry)
+        self.event_entry.append(seq)
+        self.next_event.append(self.first_event[edition])
+        self._put(self.first_event, edition, row)
+
+    def _apply_record(self, record: Record) -> None:
+        seq, key = record.seq, self._key_for(record)
+        digest = bytes.fromhex(record.digest[7:])
+        self.kind.append(KIND_CODES[record.kind])
+        self.subject.append(seq)
+        self.version.append(record.version)
+        self.previous.append(self.newest_of_key[key] if key != NONE else 0)
+        self.digest.extend(digest)
+        if key != NONE:
+            self._put(self.newest_of_key, key, seq)
+        if record.amends is not None:
+            edition = self.edition[record.amends]
+            self.edition.append(edition)
+            self._mark_dirty(edition, self.newest[edition])
+            self._put(self.newest, edition, seq)
+            self._mark_checked(edition, record)
+            divergence = self.divergences.get(edition)
+            if divergence is not None and divergence.observed == digest:
+                self._settle_divergence(edition, None)
+        else:
+            edition = self._bear(record, key)
+            self.edition.append(edition)
+            self._mark_dirty(edition, seq)
+        self._set_limit(edition, record.valid_until_us, record)
+        self._supersede(record.supersedes, seq, edition)
+
+    def _key_for(self, record: Record) -> int:
+        if record.key is None:
+            return NONE
+        key = self.keys.get(record.key, NONE)
+        if key == NONE:
+            key = len(self.key_names)
+            self._put(self.keys, record.key, key)
+            self.key_names.append(record.key)
+            self.key_kind.append(KIND_CODES[record.kind])
+            self.youngest.append(NONE)
+            self.current.append(NONE)
+            self.newest_of_key.append(0)
+        return key
+
+    def _bear(self, record: Record, key: int) -> int:
+        """A new edition, with its support, superseding the older ones of its key."""
+        edition = len(self.flags)
+        older = self.youngest[key] if key != NONE else NONE
+        overtaken = key != NONE and bool(self.effective_supersessions(key))
+        self.key_of.append(key)
+        self.birth.append(record.seq)
+        self.newest.append(record.seq)
+        self.older.append(older)
+        self.younger.append(NONE)
+        self.flags.append(SUPERSEDED if overtaken else 0)
+        self.valid.append(0)
+        self.standing.append(0)
+        self.first_justification.append(NONE)
+        self.first_use.append(NONE)
+        self.first_event.append(NONE)
+        self.checked_us.append(record.moment_us)
+        self.checked_by.append(record.seq)
+        if record.kind == "mutation":
+            self._put(self.acted_us, edition, record.moment_us)
+        for premises in record.because:
+            self._justify(edition, premises, record.seq)
+        self.valid[edition] = not overtaken and (not record.because or self.standing[edition] > 0)
+        if older != NONE:
+            self._put(self.younger, older, edition)
+        if key != NONE:
+            self._put(self.youngest, key, edition)
+            self._settle_current(key)
+        return edition
+
+    def _justify(self, edition: int, premises: tuple[int, ...], seq: int) -> None:
+        """One more justification. The edition's validity is left to the caller."""
+        row = len(self.supports)
+        fallen = 0
+        for rests_on in dict.fromkeys(self.edition[premise] for premise in premises):
+            edge = len(self.premise)
+            self.premise.append(rests_on)
+            self.leans.append(row)
+            self.next_use.append(self.first_use[rests_on])
+            self._put(self.first_use, rests_on, edge)
+            fallen += not self.valid[rests_on]
+        self.supports.append(edition)
+        self.fallen.append(fallen)
+        self.entry_of.append(seq)
+        self.next_justification.append(self.first_justification[edition])
+        self.edges_from.append(len(self.premise))
+        self._put(self.first_justification, edition, row)
+        if not fallen:
+            self._put(self.standing, edition, self.standing[edition] + 1)
+
+    def _apply_justification(self, entry: Justification) -> None:
+        self._append_event(entry, itself=bool(entry.because))
+        edition = self.edition[entry.targets[0]]
+        self._observe(edition, bytes.fromhex(entry.observed[0][7:]), entry)
+        if entry.because:
+            first = len(self.supports)
+            for premises in entry.because:
+                self._justify(edition, premises, entry.seq)
+            self._put(self.added, entry.seq, (first, len(self.supports)))
+            self._settle(edition)
+        self._set_limit(edition, entry.valid_until_us, entry)
+        self._supersede(entry.supersedes, entry.seq, edition)
+
+    # -- withdrawing and lifting --------------------------------------------------------------------------------------
+
+    def _withdraw(self, target: int, withdrawal: Withdrawal) -> None:
+        if target in self.added:
+            self._set_support_withdrawals(target, (*self.support_withdrawals.get(target, ()), withdrawal))
+        else:
+            edition = self.edition[target]
+            self._set_withdrawals(edition, (*self.withdrawals.get(edition, ()), withdrawal))
+
+    def _lift(self, target: int, lifts: tuple[int, ...]) -> None:
+        if target in self.added:
+            self._set_support_withdrawals(
+                target, tuple(one for one in self.support_withdrawals.get(target, ()) if one.seq not in lifts)
+            )
+            return
+        edition = self.edition[target]
+        self._set_withdrawals(edition, tuple(one for one in self.withdrawals.get(edition, ()) if one.seq not in lifts))
+        key = self.key_of[edition]
+        found = self.superseded_by.get(key, ())
+        kept = tuple(one for one in found if one.seq not in lifts)
+        if len(kept) < len(found):
+            self._put(self.superseded_by, key, kept)
+            self._settle_supersession(key)
+
+    def _set_withdrawals(self, edition: int, standing: tuple[Withdrawal, ...]) -> None:
+        if standing:
+            self._put(self.withdrawals, edition, standing)
+        else:
+            self._drop(self.withdrawals, edition)
+        before = self.flags[edition]
+        after = before & ~WITHDRAWN
+        for withdrawal in standing:
+            after |= withdrawal.flag
+        if after == before:
+            return
+        self._put(self.flags, edition, after)
+        self._mark_dirty(edition, self.birth[edition])
+        self._settle(edition)
+        key = self.key_of[edition]
+        if key != NONE and bool(before & CONDEMNING) != bool(after & CONDEMNING):
+            count = self.condemned.get(key, 0) + (1 if after & CONDEMNING else -1)
+            self._put(self.condemned, key, count)
+        if (before ^ after) & WRONG_FROM_BIRTH:
+            # Supersession by what is wrong from birth does not count: what this edition superseded comes back, or goes.
+            if key != NONE:
+                self._settle_current(key)
+            for superseded in self.supersedes.get(edition, ()):
+                self._settle_supersession(superseded)
+
+    def _set_support_withdrawals(self, entry: int, standing: tuple[Withdrawal, ...]) -> None:
+        before = bool(self.support_withdrawals.get(entry))
+        if standing:
+            self._put(self.support_withdrawals, entry, standing)
+        else:
+            self._drop(self.support_withdrawals, entry)
+        if before == bool(standing):
+            return
+        first, last = self.added[entry]
+        edition = self.supports[first]
+        intact = sum(not self.fallen[row] for row in range(first, last))
+        self._put(self.standing, edition, self.standing[edition] + (-intact if standing else intact))
+        self._settle(edition)
+
+    # -- superseding --------------------------------------------------------------------------------------------------
+
+    def _supersede(self, targets: tuple[int, ...], seq: int, edition: int) -> None:
+        for target in targets:
+            key = self.key_of[self.edition[target]]
+            self._note_event(self.edition[target], seq)
+            self._put(self.superseded_by, key, (*self.superseded_by.get(key, ()), Supersession(seq, edition)))
+            self._put(self.supersedes, edition, (*self.supersedes.get(edition, ()), key))
+            self._settle_supersession(key)
+
+    def _settle_current(self, key: int) -> None:
+        """Find the key's current edition again, and what it supersedes of its own key."""
+        before = self.current[key]
+        current = next((one for one in self.editions(key) if not self.flags[one] & WRONG_FROM_BIRTH), NONE)
+        if current != before:
+            self._put(self.current, key, current)
+        # Only editions from the older of the two on can have changed.
+        self._settle_supersession(key, min(before, current))
+
+    def _settle_supersession(self, key: int, oldest: int | None = None) -> None:
+        """Set SUPERSEDED on the editions of a key, back to `oldest` (default: the current one; older ones stay superseded)."""
+        current = self.current[key]
+        overtaken = bool(self.effective_supersessions(key))
+        stop = current if oldest is None else oldest
+        for edition in self.editions(key):
+            self._set_flag(edition, SUPERSEDED, overtaken or edition < current)
+            if edition == stop:
+                break
+
+    # -- verifying ----------------------------------------------------------------------------------------------------
+
+    def _observe(self, edition: int, observed: bytes, entry: Entry) -> None:
+        if observed == self.digest_at(self.newest[edition]):
+            self._mark_checked(edition, entry)
+            self._settle_divergence(edition, None)
+        else:
+            self._diverge(edition, observed, entry)
+
+    def _contradict(self, target: int, observed: bytes, entry: Entry) -> None:
+        """Content that is condemned was seen again: if the current version says otherwise, it has diverged."""
+        edition = self.edition[target]
+        if not self.flags[edition] & CONDEMNING or self.kind[target] != DEPENDENCY:
+            return
+        current = self.current[self.key_of[edition]]
+        if current != NONE and self.digest_at(self.newest[current]) != observed:
+            self._diverge(current, observed, entry)
+
+    def _diverge(self, edition: int, observed: bytes, entry: Entry) -> None:
+        before = self.divergences.get(edition)
+        self._settle_divergence(edition, Divergence(before.seq if before else entry.seq, observed))
+
+    def _settle_divergence(self, edition: int, divergence: Divergence | None) -> None:
+        if divergence is None:
+            self._drop(self.divergences, edition)
+        else:
+            self._put(self.divergences, edition, divergence)
+        self._set_flag(edition, DIVERGED, divergence is not None)
+
+    def _mark_checked(self, edition: int, entry: Entry) -> None:
+        if entry.moment_us >= self.checked_us[edition]:
+            self._put(self.checked_us, edition, entry.moment_us)
+            self._put(self.checked_by, edition, entry.seq)
+
+    # -- propagation --------------------------------------------------------------------------------------------------
+
+    def _set_flag(self, edition: int, flag: int, up: bool) -> None:
+        before = self.flags[edition]
+        after = before | flag if up else before & ~flag
+        if after != before:
+            self._changed()
+            self._put(self.flags, edition, after)
+            self._mark_dirty(edition, self.birth[edition])
+            self._settle(edition)
+
+    def _mark_dirty(self, edition: int, since: int) -> None:
+        if self.dirty is not None:
+            self.dirty[edition] = min(since, self.dirty.get(edition, since))
+
+    def _settle(self, edition: int) -> None:
+        """Bring an edition's validity in line with its own facts, and everything that rests on it."""
+        valid = not self.flags[edition] and (self.standing[edition] > 0 or self.is_ground(edition))
+        if valid != self.valid[edition]:
+            self._wave(edition, valid)
+
+    def _wave(self, origin: int, valid: bool) -> None:
+        """Validity spreads. All editions of a wave change in the same direction, each once: support is a DAG."""
+        journal, was_valid, dirty = self._journal, self._was_valid, self.dirty
+        valids, flags, standing, fallen = self.valid, self.flags, self.standing, self.fallen
+        next_use, leans, supports = self.next_use, self.leans, self.supports
+        self._changed()
+        step = -1 if valid else 1
+        wave = [origin]
+        for edition in wave:
+            if journal is not None:
+                journal.append((valids, edition, valids[edition]))
+            if was_valid is not None:
+                was_valid.setdefault(edition, valids[edition])
+            valids[edition] = valid
+            if dirty is not None:
+                dirty[edition] = self.birth[edition]
+            edge = self.first_use[edition]
+            while edge != NONE:
+                row = leans[edge]
+                edge = next_use[edge]
+                before = fallen[row]
+                after = before + step
+                if journal is not None:
+                    journal.append((fallen, row, before))
+                fallen[row] = after
+                if (before and after) or self.withdrawn_support(row):
+                    continue
+                supported = supports[row]
+                stood = standing[supported]
+                stands = stood - step
+                if journal is not None:
+                    journal.append((standing, supported, stood))
+                standing[supported] = stands
+                if not flags[supported] and not (stood if valid else stands):  # its first to stand, or its last to fall
+                    wave.append(supported)
+
+
+_NO_DIGEST = bytes(32)
+_EVER = 1 << 62

@@ -1,0 +1,84 @@
+"""From a reference to the entry it names."""
+
+from __future__ import annotations
+
+import difflib
+
+from ledger.errors import Ambiguous, NotFound
+from ledger.model.reference import Reference, parse_reference
+from ledger.validity.index import NONE, Index
+
+_SUGGEST_AMONG_MAX = 20_000
+"""Beyond this many keys, looking for a near one would take longer than the answer is worth."""
+
+
+def resolve(index: Index, text: str) -> int:
+    """The seq of the version a reference names; of an event, what it acts on: a record or an added justification.
+
+    Raises Malformed, NotFound (with the nearest key where that helps), Ambiguous.
+    """
+    reference = parse_reference(text)
+    if reference.seq is not None:
+        return _resolve_entry(index, reference.seq)
+    key = index.keys.get(reference.key or "")
+    if key is None:
+        raise NotFound(f"nothing is recorded under {reference.key!r}{_nearest(index, reference.key or '')}", ref=text)
+    if reference.version is not None:
+        return _resolve_version(index, key, reference)
+    if reference.digest is not None:
+        return _resolve_digest(index, key, reference)
+    return index.current_version(key)
+
+
+def record_named(index: Index, seq: int) -> int:
+    """The version a resolved seq comes down to: itself, or what the added justification supports."""
+    return seq if index.is_record(seq) else index.newest[index.edition[seq]]
+
+
+def name_of(index: Index, seq: int) -> str:
+    """How people name an entry: `key@version`, or `@seq` for what has no key."""
+    edition = index.edition[seq]
+    if not index.version[seq] or edition == NONE or index.key_of[edition] == NONE:
+        return f"@{seq}"
+    return f"{index.key_names[index.key_of[edition]]}@{index.version[seq]}"
+
+
+def _resolve_entry(index: Index, seq: int) -> int:
+    if not 0 < seq < len(index.kind):
+        raise NotFound(f"there is no entry @{seq}; the ledger ends at @{len(index.kind) - 1}", ref=f"@{seq}")
+    subject = index.subject[seq]
+    if not subject:
+        raise Ambiguous(f"entry @{seq} acts on several entries; name one of them", ref=f"@{seq}")
+    return subject
+
+
+def _resolve_version(index: Index, key: int, reference: Reference) -> int:
+    newest = index.version[index.newest_of_key[key]]
+    if 1 <= (reference.version or 0) <= newest:
+        for seq in index.versions(key):
+            if index.version[seq] == reference.version:
+                return seq
+    raise NotFound(f"{reference.key!r} has versions 1 to {newest}, not {reference.version}", ref=reference.text)
+
+
+def _resolve_digest(index: Index, key: int, reference: Reference) -> int:
+    wanted = reference.digest or ""
+    found = 0
+    for seq in index.versions(key):
+        if not index.digest_at(seq).hex().startswith(wanted):
+            continue
+        if len(wanted) == 64:
+            return seq
+        if found and index.digest_at(seq) != index.digest_at(found):
+            raise Ambiguous(f"{reference.text!r} fits several contents of {reference.key!r}; give more digits", ref=reference.text)
+        found = found or seq
+    if not found:
+        raise NotFound(f"{reference.key!r} never had a content with digest {wanted}", ref=reference.text)
+    return found
+
+
+def _nearest(index: Index, key: str) -> str:
+    if len(index.key_names) > _SUGGEST_AMONG_MAX:
+        return ""
+    near = difflib.get_close_matches(key, index.key_names, n=1, cutoff=0.8)
+    return f"; did you mean {near[0]!r}?" if near else ""

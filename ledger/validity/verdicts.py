@@ -1,0 +1,208 @@
+"""Verdicts and their reasons: why something is stale, since which entry, and what to use instead (law 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ledger.errors import Ambiguous, Malformed, NotFound
+from ledger.model.reference import Reference, parse_reference
+from ledger.model.verdict import AMENDED, FRESH, STALE, STALE_REASONS, UNKNOWN, Verdict
+from ledger.validity.index import NONE, SUPERSEDED, WITHDRAWN, WRONG_FROM_BIRTH, Index
+from ledger.validity.resolve import name_of, record_named, resolve
+
+_REASON_OF_FLAG = {1 << bit: reason for bit, reason in enumerate(STALE_REASONS[:7])}
+_UNSUPPORTED, _UNVERIFIED = "unsupported", "unverified"
+
+
+class Step(NamedTuple):
+    """One step from a root cause to what it felled: an entry, and why it does not stand (None: it is the event)."""
+
+    seq: int
+    reason: str | None
+
+
+class Reader:
+    """Reads an index as of its clock; with `max_age_us`, dependencies not verified since then count as fallen."""
+
+    def __init__(self, index: Index, max_age_us: int | None = None) -> None:
+        self.index = index
+        self.cutoff_us = None if max_age_us is None else index.clock_us - max_age_us
+        # Causes depend on the cutoff, which moves with the clock; without one they hold until something changes.
+        self._causes: dict[int, int] = {} if max_age_us is not None else index.memo.setdefault("causes", {})
+
+    def check(self, refs: Iterable[str]) -> list[Verdict]:
+        """One verdict for each reference, in the order asked. Never raises for a reference."""
+        index = self.index
+        keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
+        edition_of, digests = index.edition, index.digest
+        judge_all = self.cutoff_us is not None
+        verdicts = []
+        for ref in refs:
+            # The hot path: a key, or a key with the whole digest of its newest version, that is valid.
+            if type(ref) is str and not judge_all:
+                key = keys.get(ref)
+                if key is not None:
+                    edition = current[key]
+                    if edition != NONE and valid[edition]:
+                        verdicts.append(Verdict(ref, FRESH, None, f"@{newest[edition]}"))
+                        continue
+                elif ref[-72:-64] == "@sha256:":
+                    key = keys.get(ref[:-72])
+                    if key is not None:
+                        seq = index.newest_of_key[key]
+                        edition = edition_of[seq]
+                        if digests[32 * seq : 32 * seq + 32].hex() == ref[-64:] and valid[edition]:
+                            verdicts.append(Verdict(ref, FRESH, None, f"@{seq}"))
+                            continue
+            verdicts.append(self.verdict(ref))
+        return verdicts
+
+    def verdict(self, ref: str) -> Verdict:
+        """What the ledger says of one reference; unknown, never an error, for what cannot be resolved."""
+        try:
+            return self.verdict_of(record_named(self.index, resolve(self.index, ref)), ref)
+        except Malformed:
+            return Verdict(ref if isinstance(ref, str) else repr(ref), UNKNOWN, "malformed")
+        except Ambiguous:
+            return Verdict(ref, UNKNOWN, "ambiguous")
+        except NotFound:
+            return Verdict(ref, UNKNOWN, "not_found", successor=self._fresh_current(parse_reference(ref)))
+
+    def verdict_of(self, seq: int, ref: str | None = None) -> Verdict:
+        """The verdict of a record by its seq."""
+        index = self.index
+        edition = index.edition[seq]
+        reason = self.reason(edition)
+        ref = name_of(index, seq) if ref is None else ref
+        if reason is None:
+            return Verdict(ref, FRESH, None if seq == index.newest[edition] else AMENDED, f"@{seq}")
+        return Verdict(ref, STALE, reason, f"@{seq}", f"@{self.cause(edition)}", self.successor(edition))
+
+    def reason(self, edition: int) -> str | None:
+        """Why an edition is stale: the first reason that holds. None if it is fresh."""
+        index = self.index
+        flags = index.flags[edition]
+        if flags:
+            return _REASON_OF_FLAG[flags & -flags]
+        if not index.valid[edition]:
+            return _UNSUPPORTED
+        if self.cutoff_us is None or index.checked_floor(edition) >= self.cutoff_us:
+            return None
+        return _UNSUPPORTED if index.support_floor(edition) < self.cutoff_us else _UNVERIFIED
+
+    def has_fallen(self, edition: int) -> bool:
+        """Whether the edition does not stand, age included."""
+        if not self.index.valid[edition]:
+            return True
+        return self.cutoff_us is not None and self.index.checked_floor(edition) < self.cutoff_us
+
+    def cause(self, edition: int) -> int:
+        """The entry that made a stale edition stale."""
+        causes, stack = self._causes, [edition]
+        while stack:
+            top = stack[-1]
+            if top in causes:
+                stack.pop()
+                continue
+            if self.reason(top) != _UNSUPPORTED:
+                causes[top] = self._own_cause(top)
+                continue
+            fallen = [premise for row in self.index.justifications(top) for premise in self._fallen_premises(row)]
+            waiting = [premise for premise in fallen if premise not in causes]
+            if waiting:
+                stack.extend(waiting)
+            else:
+                causes[top] = max(self._cause_of_support(row) for row in self.index.justifications(top))
+        return causes[edition]
+
+    def path(self, edition: int) -> list[Step]:
+        """From the root cause to a stale edition; empty for a fresh one."""
+        index, steps = self.index, []
+        while (reason := self.reason(edition)) is not None:
+            steps.append(Step(index.newest[edition], reason))
+            if reason != _UNSUPPORTED:
+                steps.append(Step(self.cause(edition), None))
+                break
+            cause = self.cause(edition)
+            row = next(row for row in index.justifications(edition) if self._cause_of_support(row) == cause)
+            if index.withdrawn_support(row):
+                steps += [Step(index.entry_of[row], "revoked"), Step(cause, None)]
+                break
+            edition = min(self._fallen_premises(row), key=self.cause)
+        return steps[::-1]
+
+    def successor(self, edition: int) -> str | None:
+        """What stands in its place today, if anything fresh does."""
+        latest = self._latest_successor(edition)
+        if latest == edition or self.reason(latest) is not None:
+            return None
+        return name_of(self.index, self.index.newest[latest])
+
+    def standing_against(self, edition: int) -> list[int]:
+        """The entries that stand against an edition: withdrawals, and supersessions by other keys."""
+        index = self.index
+        withdrawals = [one.seq for one in index.withdrawals.get(edition, ())]
+        return sorted(withdrawals + [one.seq for one in index.effective_supersessions(index.key_of[edition])])
+
+    def _latest_successor(self, edition: int) -> int:
+        index = self.index
+        while index.key_of[edition] != NONE:
+            key = index.key_of[edition]
+            others = index.effective_supersessions(key)
+            if others:
+                edition = max(others).edition
+            elif index.current[key] > edition:
+                edition = index.current[key]
+            else:
+                break
+        return edition
+
+    def _own_cause(self, edition: int) -> int:
+        index = self.index
+        flags = index.flags[edition]
+        first = flags & -flags
+        if first & WITHDRAWN:
+            return min(one.seq for one in index.withdrawals[edition] if one.flag == first)
+        if first == SUPERSEDED:
+            return min(self._supersessions(edition))
+        match self.reason(edition):
+            case "expired":
+                return index.limits[edition].seq
+            case "diverged":
+                return index.divergences[edition].seq
+        return index.checked_by[edition]
+
+    def _supersessions(self, edition: int) -> Iterable[int]:
+        index = self.index
+        key = index.key_of[edition]
+        yield from (one.seq for one in index.effective_supersessions(key))
+        if index.current[key] > edition:
+            younger = index.younger[edition]
+            while _wrong_from_birth(index, younger):
+                younger = index.younger[younger]
+            yield index.birth[younger]
+
+    def _cause_of_support(self, row: int) -> int:
+        withdrawn = self.index.withdrawn_support(row)
+        if withdrawn:
+            return min(one.seq for one in withdrawn)
+        return min(self._causes[premise] for premise in self._fallen_premises(row))
+
+    def _fallen_premises(self, row: int) -> list[int]:
+        if self.index.withdrawn_support(row):
+            return []
+        return [premise for premise in self.index.premises(row) if self.has_fallen(premise)]
+
+    def _fresh_current(self, reference: Reference) -> str | None:
+        key = self.index.keys.get(reference.key or "", NONE)
+        if key == NONE or self.index.current[key] == NONE:
+            return None
+        edition = self.index.current[key]
+        return None if self.reason(edition) else name_of(self.index, self.index.newest[edition])
+
+
+def _wrong_from_birth(index: Index, edition: int) -> bool:
+    return bool(index.flags[edition] & WRONG_FROM_BIRTH)
+
+
