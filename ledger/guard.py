@@ -1,10 +1,11 @@
-"""Keeps what is not fresh from a model: between a retriever and a prompt, one question to the ledger for all that was found.
+"""Between retriever and prompt: keeps what is not fresh from the model, by one question for all that was found.
 
     from ledger.guard import guard
-    passages = guard(ledger, vector_store.search(question))     # only what is fresh; `passages.withheld` says what is not, and why
+    passages = guard(ledger, vector_store.search(question))     # what is fresh; `passages.withheld` is the rest
 
-An item names what it was taken from by a reference (`docs/config#debug-mode@sha256:…`, as ingest gives them): under `ledger_ref`
-or `ref`, in a dict, in its `metadata`, or as an attribute. An item without one is unknown, and unknown is never fresh.
+An item names what it was taken from by a reference (`docs/config.rst#debug-mode@sha256:…`, as ingest gives them):
+under `ledger_ref` or `ref`, in a dict, in its `metadata`, or as an attribute. An item without one is unknown, and
+unknown is never fresh.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ IdOf = Callable[[Any], str | None]
 REFERENCE_FIELDS = ("ledger_ref", "ref")
 TEXT_FIELDS = ("page_content", "text", "content")
 VERDICT_FIELD = "ledger_verdict"
-"""Where `annotate` puts the verdict (as a dict): into the item's metadata if it has such, else into the item."""
+"""Where `annotate` puts the verdict, as a dict: into the item's metadata if it has any, else into the item."""
 
 
 class Checks(Protocol):
@@ -46,7 +47,7 @@ class AsyncChecks(Protocol):
 class Guarded(Sequence[Any]):
     """What a model may be given, in the order it was found; it reads like the list of what was kept.
 
-    `withheld` names every item whose text was kept back, with its verdict: what is dropped is told, never lost (law 17).
+    `withheld` names every item whose text was kept back, with its verdict: what is dropped is told (law 17).
     `revision` and `clock` say as of when; both are None when the ledger did not answer.
     """
 
@@ -91,8 +92,8 @@ class Guard:
         annotate  kept, as a copy that carries its verdict; not in `withheld`, for nothing is held back
         redact    kept, as a copy whose text is one line that says why; named in `withheld`
         raise     StaleContext, naming all that asked for it in `details["verdicts"]`
-    `on_unavailable`: when the store does not answer, `raise` its error, or `withhold` everything as unknown, `unreachable`
-    (whatever `on_unknown` says: nothing passes that was not looked at).
+    `on_unavailable`: when the store does not answer, `raise` its error, or `withhold` everything as unknown,
+    `unreachable` (whatever `on_unknown` says: nothing passes that was not looked at).
     `id_of`: gives the reference of an item, or None; for items that carry it in another place.
     `max_age_s`: what was not verified for longer counts as fallen, seconds.
 
@@ -107,7 +108,11 @@ class Guard:
     max_age_s: float | None = None
 
     def __post_init__(self) -> None:
-        for name, allowed in (("on_stale", OnFallen), ("on_unknown", OnFallen), ("on_unavailable", OnUnavailable)):
+        for name, allowed in (
+            ("on_stale", OnFallen),
+            ("on_unknown", OnFallen),
+            ("on_unavailable", OnUnavailable),
+        ):
             if getattr(self, name) not in get_args(allowed):
                 raise ValueError(f"{name}={getattr(self, name)!r}: one of {', '.join(get_args(allowed))}")
 
@@ -176,17 +181,24 @@ class Guard:
         if fallen:
             lines = "; ".join(map(notice, fallen))
             told = [verdict.as_dict() for verdict in fallen]
-            raise StaleContext(f"{len(fallen)} of {len(verdicts)} items are not fresh: {lines}", verdicts=told)
+            raise StaleContext(
+                f"{len(fallen)} of {len(verdicts)} items are not fresh: {lines}", verdicts=told
+            )
 
     def _without_answer(self, found: _Found, error: StoreError) -> Guarded:
-        """Only what may pass by itself is withheld; a wrong address or a broken store is told, whatever was asked for."""
+        """Trouble that may pass by itself withholds; a wrong address or a broken store is always told."""
         if self.on_unavailable == "raise" or not error.retry:
             raise error
-        return Guarded([], [(item, _unreachable(ref)) for item, ref in zip(found.items, found.refs, strict=True)], None, None)
+        return Guarded(
+            [],
+            [(item, _unreachable(ref)) for item, ref in zip(found.items, found.refs, strict=True)],
+            None,
+            None,
+        )
 
 
 def guard(ledger: Checks, items: Iterable[Any], **options: Any) -> Guarded:
-    """What of `items` a model may be given, by one question to the ledger. Options and errors as in `Guard`."""
+    """What of `items` a model may be given, by one question to the ledger. Options and errors: `Guard`."""
     return Guard(ledger, **options)(items)
 
 
@@ -195,7 +207,7 @@ async def aguard(ledger: AsyncChecks | Checks, items: Iterable[Any], **options: 
     return await Guard(ledger, **options).acheck(items)
 
 
-# --- references of items ---------------------------------------------------------------------------------------------
+# --- references of items ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -228,7 +240,7 @@ def _unreachable(ref: Any) -> Verdict:
 
 
 def reference_of(item: Any) -> Any:
-    """What an item carries under `ledger_ref`, else under `ref`: itself, or in its metadata. None if nothing does.
+    """What an item carries under `ledger_ref`, else under `ref`: itself or in its metadata; None if it has none.
 
     A tuple, such as (document, score), stands for its first element.
     """
@@ -247,7 +259,7 @@ def _metadata(item: Any) -> Mapping[str, Any] | None:
     return found if isinstance(found, Mapping) else None
 
 
-# --- copies of items: the caller's own are never touched ---------------------------------------------------------------
+# --- copies of items: the caller's own are never touched ----------------------------------------------------
 
 
 def _treated(item: Any, verdict: Verdict, action: str) -> Any:
@@ -266,7 +278,7 @@ def _annotated(item: Any, verdict: Verdict) -> Any:
 
 
 def _redacted(item: Any, line: str) -> Any:
-    """A copy whose text is `line`, wherever text stands; raises TypeError where none is found: it might be anywhere."""
+    """A copy whose text is `line`, wherever text stands. Raises TypeError where none is found."""
     if isinstance(item, str):
         return line
     if type(item) is tuple and item:
@@ -275,8 +287,12 @@ def _redacted(item: Any, line: str) -> Any:
     metadata = _metadata(item)
     in_metadata = _texts_of(metadata, line)
     if not fields and not in_metadata:
-        raise TypeError(f"cannot redact {type(item).__name__}: no text under {', '.join(TEXT_FIELDS)}; use 'drop'")
-    return _copy_with(item, {**fields, "metadata": {**metadata, **in_metadata}} if metadata and in_metadata else fields)
+        raise TypeError(
+            f"cannot redact {type(item).__name__}: no text under {', '.join(TEXT_FIELDS)}; use 'drop'"
+        )
+    return _copy_with(
+        item, {**fields, "metadata": {**metadata, **in_metadata}} if metadata and in_metadata else fields
+    )
 
 
 def _texts_of(holder: Any, line: str) -> dict[str, Any]:
@@ -284,12 +300,14 @@ def _texts_of(holder: Any, line: str) -> dict[str, Any]:
 
 
 def _copy_with(item: Any, fields: dict[str, Any]) -> Any:
-    """A shallow copy with other fields: of a mapping, a dataclass, a pydantic model (frozen ones too), any other object.
+    """A shallow copy with other fields: of a mapping, dataclass, pydantic model (frozen too), any other object.
 
     Raises TypeError when the copy does not show them: a text that stayed behind would pass as redacted.
     """
     twin = _twin(item, fields)
-    if any(_field(twin, name) != value for name, value in fields.items()):  # a property that reads it from elsewhere
+    if any(
+        _field(twin, name) != value for name, value in fields.items()
+    ):  # a property that reads it from elsewhere
         raise TypeError(f"cannot change {', '.join(fields)} of {type(item).__name__} in a copy; use 'drop'")
     return twin
 

@@ -485,7 +485,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run a server in the foreground until Ctrl-C")
     run.add_argument("--version", choices=RELEASES, default=DEFAULT_VERSION, help="default: %(default)s")
-    run.add_argument("--port", type=port_number, default=7687, help="0 takes a free one; default: %(default)s")
+    run.add_argument("--port", type=port_number, default=7687, help="0: a free one; default: %(default)s")
     run.add_argument(
         "--data", type=Path, metavar="DIR", help="keep the data there; default: a temporary folder"
     )
@@ -512,7 +512,7 @@ def _run(options: argparse.Namespace) -> None:
             f"Neo4j {server.version} answers at {server.uri} (no password)",
             f"Data: {server.home} ({kept})",
             "Use it from another terminal, and stop it here with Ctrl-C:",
-            f"    ledger --store {server.uri} status",
+            f"    ledger status --store {server.uri}",
             sep="\n",
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""Documents into sections: which headings are seen, which look-alikes are not, and which anchors stay when a text is edited."""
+"""Documents into sections: which headings are seen, which look-alikes are not, which anchors stay."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from ledger.ingest.sections import ANCHOR_BYTES_MAX, sections_of
 
 
 def cut(text: str, suffix: str = ".rst") -> list[tuple[str, str, str]]:
-    return [(section.anchor, section.heading, section.text) for section in sections_of(dedent(text).lstrip("\n"), suffix)]
+    return [
+        (section.anchor, section.heading, section.text)
+        for section in sections_of(dedent(text).lstrip("\n"), suffix)
+    ]
 
 
 def anchors(text: str, suffix: str = ".rst") -> list[str]:
     return [anchor for anchor, _, _ in cut(text, suffix)]
 
 
-# --- reStructuredText ------------------------------------------------------------------------------------------------
+# --- reStructuredText ---------------------------------------------------------------------------------------
 
 
 def test_rst_sections_are_cut_at_underlined_and_overlined_titles_and_nested_by_the_order_of_styles() -> None:
@@ -116,7 +119,7 @@ def test_a_title_right_below_a_label_is_seen() -> None:
     assert anchors(".. _pay:\nPaying\n======\ntext\n\nX\n-\ntext\n") == ["top", "x"]
 
 
-# --- Markdown --------------------------------------------------------------------------------------------------------
+# --- Markdown -----------------------------------------------------------------------------------------------
 
 
 def test_markdown_sections_are_cut_at_both_kinds_of_headings() -> None:
@@ -165,14 +168,19 @@ def test_look_alikes_of_markdown_headings_are_text(look_alike: str) -> None:
 
 
 def test_front_matter_is_no_heading() -> None:
-    assert cut("---\nstatus: draft\n---\n# Title\ntext\n", ".md") == [("top", "Title", "---\nstatus: draft\n---\n\ntext")]
+    assert cut("---\nstatus: draft\n---\n# Title\ntext\n", ".md") == [
+        ("top", "Title", "---\nstatus: draft\n---\n\ntext")
+    ]
 
 
-# --- plain text, and what all have in common -------------------------------------------------------------------------
+# --- plain text, and what all have in common ----------------------------------------------------------------
 
 
 def test_plain_text_is_cut_at_underlined_titles_or_not_at_all() -> None:
-    assert cut("Notes\n=====\none\n\nLater\n-----\ntwo\n", ".txt") == [("top", "Notes", "one"), ("later", "Later", "two")]
+    assert cut("Notes\n=====\none\n\nLater\n-----\ntwo\n", ".txt") == [
+        ("top", "Notes", "one"),
+        ("later", "Later", "two"),
+    ]
     assert cut("just\nlines\n", ".txt") == [("top", "", "just\nlines")]
 
 
@@ -191,18 +199,22 @@ def test_a_document_with_several_highest_headings_has_no_title() -> None:
 
 def test_renaming_the_title_moves_no_anchor() -> None:
     body = "text\n\nPaying\n------\ntext\n\nCash\n~~~~\ntext\n"
-    assert anchors(f"Shop\n====\n{body}") == anchors(f"Store\n=====\n{body}") == ["top", "paying", "paying/cash"]
+    assert (
+        anchors(f"Shop\n====\n{body}") == anchors(f"Store\n=====\n{body}") == ["top", "paying", "paying/cash"]
+    )
 
 
 def test_equal_headings_get_numbers() -> None:
-    doubled = "\n".join(f"{title}\n{'-' * 8}\ntext\n" for title in ("Example", "Example 2", "Example", "Top", "? !"))
+    doubled = "\n".join(
+        f"{title}\n{'-' * 8}\ntext\n" for title in ("Example", "Example 2", "Example", "Top", "? !")
+    )
     assert anchors("Shop\n====\n" + doubled) == ["example", "example-2", "example-3", "top-2", "section"]
 
 
 def test_slugs_keep_letters_of_every_script_and_lose_markup() -> None:
-    assert anchors("T\n=\n\nThe :meth:`~app.run` *method*, `here <https://x.org>`_!\n-------------------------\ntext\n") == [
-        "the-app-run-method-here"
-    ]
+    assert anchors(
+        "T\n=\n\nThe :meth:`~app.run` *method*, `here <https://x.org>`_!\n-------------------------\ntext\n"
+    ) == ["the-app-run-method-here"]
     assert anchors("# T\n## Überblick — 概要\ntext\n", ".md") == ["überblick-概要"]
 
 
@@ -213,20 +225,48 @@ def test_an_anchor_fits_into_a_key_however_deep_and_long_the_headings() -> None:
 
 
 def test_line_ends_trailing_spaces_and_a_byte_order_mark_change_nothing() -> None:
-    assert cut("\ufeffShop\r\n====  \r\ntext \r\nmore\r\n") == cut("Shop\n====\ntext\nmore\n") == [("top", "Shop", "text\nmore")]
+    assert (
+        cut("\ufeffShop\r\n====  \r\ntext \r\nmore\r\n")
+        == cut("Shop\n====\ntext\nmore\n")
+        == [("top", "Shop", "text\nmore")]
+    )
 
 
 LINE = st.sampled_from(
-    ["", "Title", "=====", "-----", "text::", "  code", "# H", "## H", "```", "~~~", ".. _a:", "> q", "---", "- x", "Änd\u0301", "日本"]
+    [
+        "",
+        "Title",
+        "=====",
+        "-----",
+        "text::",
+        "  code",
+        "# H",
+        "## H",
+        "```",
+        "~~~",
+        ".. _a:",
+        "> q",
+        "---",
+        "- x",
+        "Änd\u0301",
+        "日本",
+    ]
 )
 
 
 @given(st.lists(LINE, max_size=30), st.sampled_from([".rst", ".md", ".txt"]))
-def test_any_text_is_cut_into_sections_with_unique_anchors_and_nothing_twice(lines: list[str], suffix: str) -> None:
+def test_any_text_is_cut_into_sections_with_unique_anchors_and_nothing_twice(
+    lines: list[str], suffix: str
+) -> None:
     sections = sections_of("\n".join(lines), suffix)
     assert len({section.anchor for section in sections}) == len(sections)
-    assert all(section.text.strip() and "@" not in section.anchor and "#" not in section.anchor for section in sections)
-    assert sum(len(section.text.split("\n")) for section in sections) <= len(lines) + 1  # one: a preamble joined to its title
+    assert all(
+        section.text.strip() and "@" not in section.anchor and "#" not in section.anchor
+        for section in sections
+    )
+    assert (
+        sum(len(section.text.split("\n")) for section in sections) <= len(lines) + 1
+    )  # one: a preamble joined to its title
     words = [line for line in lines if line == "text::"]
     assert sum(section.text.split("\n").count("text::") for section in sections) + sum(
         section.heading == "text::" for section in sections

@@ -1,4 +1,4 @@
-"""The documentation of Flask through eight releases: what a retrieval index of 2022 would tell a model today, and what the ledger keeps from it.
+"""Flask's documentation through eight releases: what an old index would tell a model, and what is withheld.
 
     python -m examples.flask_docs                 on SQLite, in a temporary folder
     STORE=neo4j python -m examples.flask_docs     on a Neo4j that it starts itself

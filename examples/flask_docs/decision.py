@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger import Ledger
+from ledger.model.verdict import Verdict
 
 SECTION = "flask/installation.rst#python-version"
 APPROVAL = "shop/python-3.8"
@@ -21,6 +23,12 @@ class Decision:
     section: str  # the version that was read, as key@3
     approval: str
     mutation: str
+    then: Sequence[Verdict]  # of the three, when it was decided
+
+    @property
+    def refs(self) -> list[str]:
+        """What was read, granted and done, in this order."""
+        return [self.section, self.approval, self.mutation]
 
 
 def decide(ledger: Ledger) -> Decision:
@@ -42,4 +50,5 @@ def decide(ledger: Ledger) -> Decision:
         actor="deploy-agent",
         require_fresh=True,
     )
-    return Decision(section, approval.ref, mutation.ref)
+    refs = [section, approval.ref, mutation.ref]
+    return Decision(section, approval.ref, mutation.ref, ledger.check(refs).verdicts)

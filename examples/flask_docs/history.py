@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ from ledger.ingest import Chunk, IngestReport, ingest
 
 PREFIX = "flask"
 ATTRIBUTES = {"project": "Flask", "license": "BSD-3-Clause"}
-"""What holds for every page in all eight releases. Were the version among it, each release would put every section in question."""
+"""What holds for every page in all releases. With the version in it, each release would question every page."""
 
 
 @dataclass
@@ -40,12 +39,15 @@ class History:
         place = bisect_left(self.ends, int(entry.removeprefix("@")))
         return list(self.chunks)[place] if place < len(self.ends) else None
 
+    def moved(self, key: str) -> str | None:
+        """Where the last text of a section that is gone stands today, if it stands there word for word."""
+        *_, last = (texts[key] for version in self.chunks if key in (texts := self.texts(version)))
+        newest = self.texts(list(self.chunks)[-1])
+        return next((other for other, text in newest.items() if text == last and key not in newest), None)
+
     def texts(self, version: str) -> dict[str, str]:
         """The sections of a release by their key."""
         return {chunk.key: chunk.text for chunk in self.chunks[version]}
-
-
-Step = Callable[[Release], None]
 
 
 def _seq(revision: str) -> int:

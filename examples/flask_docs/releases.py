@@ -1,4 +1,4 @@
-"""Flask's source packages: fetched by pip once, kept in the user's cache, unpacked to their documentation alone."""
+"""Flask's source packages: fetched once by pip, kept in the user's cache, unpacked to their pages alone."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path, PurePosixPath
 
 PIP_TIMEOUT_S = 120
 SOCKET_TIMEOUT_S = 15
-RETRIES = 2  # pip's own five take a quarter of an hour to find out that there is no network behind a silent firewall
+RETRIES = 2  # pip's own five, each up to the timeout, keep somebody behind a silent firewall waiting
 
 
 @dataclass(frozen=True)
 class Release:
-    """A version of Flask, and the digest of its source package: what is unpacked is what this demo was written for."""
+    """A version of Flask, and the digest of the source package that this demo was written for."""
 
     version: str
     sha256: str
@@ -51,7 +51,7 @@ def fetch(release: Release) -> Path:
 
 
 def unpack_docs(package: Path, folder: Path) -> Path:
-    """Write the package's .rst pages below `docs/` into `folder`, which is given back; nothing else leaves the archive."""
+    """Write the package's .rst pages below `docs/` into `folder`, and give that back; nothing else is unpacked."""
     with tarfile.open(package) as archive:
         for member in archive:
             page = _page_of(member)
@@ -80,24 +80,52 @@ def _is_whole(package: Path, release: Release) -> bool:
 
 
 def _download(release: Release, kept: Path) -> None:
-    """Into a folder of our own and then renamed: the cache never holds half a file, whoever else is downloading."""
+    """Into a folder of our own, then renamed: the cache never holds half a file, whoever else downloads."""
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
             _run_pip(release, folder)
             package = next(Path(folder).glob("*.tar.gz"), None)
             if package is None or not _is_whole(package, release):
-                raise FetchError(f"what pip brought for Flask {release.version} is not the source package this demo was written for")
+                raise FetchError(
+                    f"what pip brought for Flask {release.version} is not the package this demo was written for"
+                )
             package.replace(kept)
     except OSError as error:
-        raise FetchError(f"cannot keep Flask {release.version} in {kept.parent}: {error.strerror or error}") from error
+        raise FetchError(
+            f"cannot keep Flask {release.version} in {kept.parent}: {error.strerror or error}"
+        ) from error
 
 
 def _run_pip(release: Release, folder: str) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
-    command += ["--no-binary", ":all:", "--retries", str(RETRIES), "--timeout", str(SOCKET_TIMEOUT_S), "--dest", folder]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-deps",
+    ]
+    command += [
+        "--no-binary",
+        ":all:",
+        "--retries",
+        str(RETRIES),
+        "--timeout",
+        str(SOCKET_TIMEOUT_S),
+        "--dest",
+        folder,
+    ]
     try:
-        done = subprocess.run([*command, f"Flask=={release.version}"], capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            [*command, f"Flask=={release.version}"],
+            capture_output=True,
+            text=True,
+            timeout=PIP_TIMEOUT_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise FetchError(_no_way(release, f"no answer within {PIP_TIMEOUT_S} s")) from error
     if done.returncode:

@@ -1,4 +1,4 @@
-"""A retriever as people build them: BM25 over the sections of one release, each with the reference that ingest gave it."""
+"""A retriever as people build them: BM25 over the sections of one release, with the references ingest gave."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ class Bm25:
     """Finds the sections that share the most telling words with a question."""
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
-        self._passages = [{"ref": chunk.ref, "key": chunk.key, "title": chunk.title, "text": chunk.text} for chunk in chunks]
+        self._passages = [
+            {"ref": chunk.ref, "key": chunk.key, "title": chunk.title, "text": chunk.text} for chunk in chunks
+        ]
         self._index = bm25s.BM25()
         self._index.index(_tokens([f"{chunk.title}\n{chunk.text}" for chunk in chunks]), show_progress=False)
 

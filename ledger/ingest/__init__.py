@@ -1,11 +1,11 @@
-"""Registers a folder of documents with a ledger, section by section, and keeps it true when the folder changes.
+"""Registers a folder of documents with a ledger, section by section, and follows when the folder changes.
 
     report = ingest(ledger, "docs", attributes={"license": "BSD-3-Clause"})
     for chunk in report.references:
         vector_store.add(chunk.text, metadata={"ref": chunk.ref})    # what the guard asks the ledger about
 
-Run it again after every change: a changed section is a new version, an unchanged one a repetition, one that vanished is
-revoked, one that returns is reinstated. All of it is one atomic batch.
+Run it again after every change: a changed section is a new version, an unchanged one a repetition, one that
+vanished is revoked, one that returns is reinstated. All of it is one atomic batch.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class IngestOptions(TypedDict, total=False):
 class IngestReport:
     """What an ingest did.
 
-    `counts` has `recorded` (new versions), `repeated`, `justified` (repeated, and resting on a new edition of their
-    document), `withheld`, `condemned`, `revoked` and `reinstated`, as far as each happened; documents count as chunks do.
+    `counts` has `recorded` (new versions), `repeated`, `justified` (repeated, and resting on a new edition of
+    their document), `withheld`, `condemned`, `revoked` and `reinstated`, as far as each happened; documents count
+    as chunks do.
     """
 
     references: list[Chunk]  # all chunks of the folder, in order: what to keep in a vector store
@@ -60,15 +61,15 @@ class IngestReport:
 def ingest(ledger: Any, folder: str | PathLike[str], **options: Unpack[IngestOptions]) -> IngestReport:
     """Make a Ledger hold the documents of `folder`, and withdraw what it holds of earlier ones.
 
-    Raises NotADirectoryError; Malformed for a file that is not UTF-8, or if there is no document at all; the ledger's
-    own errors. Whatever is raised, nothing was recorded.
+    Raises NotADirectoryError; Malformed for a file that is not UTF-8, or if there is no document at all; the
+    ledger's own errors. Whatever is raised, nothing was recorded.
     """
     source = _source(Path(folder), **options)
     for attempts_left in reversed(range(ATTEMPTS)):
         records, events = (ledger.entries(**asked) for asked in source.asks())
         commands = source.plan(records, events)
         try:
-            return source.report(ledger.apply(commands))
+            return source.report(ledger.apply(commands, **source.signature) if commands else _nothing(ledger))
         except _MOVED:
             if not attempts_left:
                 raise
@@ -82,7 +83,9 @@ async def aingest(ledger: Any, folder: str | PathLike[str], **options: Unpack[In
         records, events = [await ledger.entries(**asked) for asked in source.asks()]
         commands = source.plan(records, events)
         try:
-            return source.report(await ledger.apply(commands))
+            return source.report(
+                await ledger.apply(commands, **source.signature) if commands else _nothing(ledger)
+            )
         except _MOVED:
             if not attempts_left:
                 raise
@@ -103,18 +106,31 @@ class _Source:
     occurred_at: str | None
 
     def asks(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What to ask `entries` for: the current version of every key below the prefix, and what was withdrawn and lifted."""
+        """For `entries`: the current version of every key below the prefix, and what was withdrawn and lifted."""
         both: dict[str, Any] = {"key_prefix": f"{self.prefix}/", "content": False, "limit": sys.maxsize}
-        return {**both, "kinds": ("dependency",), "current": True}, {**both, "kinds": ("revocation", "reinstatement")}
+        return {**both, "kinds": ("dependency",), "current": True}, {
+            **both,
+            "kinds": ("revocation", "reinstatement"),
+        }
 
     def plan(self, records: Sequence[EntryView], events: Sequence[EntryView]) -> list[dict[str, Any]]:
-        return plan(self.documents, held_of(records, events, self.actor), self.actor, self.occurred_at)
+        return plan(self.documents, held_of(records, events, self.actor))
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """What every entry of the batch carries."""
+        return {"actor": self.actor, "occurred_at": self.occurred_at}
 
     def report(self, batch: BatchResult) -> IngestReport:
         chunks = [chunk for document in self.documents for chunk in document.chunks]
         counts = Counter(result.outcome for result in batch.results)
         withheld = [result for result in batch.results if result.outcome in ("withheld", "condemned")]
         return IngestReport(chunks, dict(counts), withheld, batch.revision)
+
+
+def _nothing(ledger: Any) -> BatchResult:
+    """An empty folder, and nothing held: there is no empty batch."""
+    return BatchResult(revision=ledger.revision, results=())
 
 
 def _source(
@@ -129,5 +145,7 @@ def _source(
 ) -> _Source:
     documents = read_folder(folder, prefix, include, attributes)
     if not documents and not allow_empty:
-        raise Malformed(f"{folder}: no documents ({', '.join(include)}); with allow_empty=True all earlier ones are withdrawn")
+        raise Malformed(
+            f"{folder}: no documents ({', '.join(include)}); allow_empty=True withdraws all earlier ones"
+        )
     return _Source(documents, prefix, actor, occurred_at)

@@ -17,29 +17,34 @@ from ledger.model.canonical import digest_of
 INCLUDE = ("*.rst", "*.md", "*.txt")
 
 Attributes = Mapping[str, Any] | Callable[[str, str], Mapping[str, Any]]
-"""What holds for all of a document: the same for every one, or a function of its path (relative, with /) and its text."""
+"""What holds for all of a document: the same for every one, or a function of its relative path and its text."""
 
 
-def read_folder(folder: Path, prefix: str, include: Sequence[str], attributes: Attributes | None) -> list[Document]:
+def read_folder(
+    folder: Path, prefix: str, include: Sequence[str], attributes: Attributes | None
+) -> list[Document]:
     """Every file whose name matches, in the order of their paths; names that start with a dot are left out.
 
-    Raises NotADirectoryError; Malformed for a file that is not UTF-8, and for two files whose names are one in NFC.
+    Raises NotADirectoryError; Malformed for a file that is not UTF-8, or two files whose names are one in NFC.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: no such folder")
     documents: dict[str, Document] = {}
-    for file in _files(folder, include):
+    for file in sorted(_files(folder, include), key=lambda file: file.relative_to(folder).parts):
         document = _document(file, file.relative_to(folder).as_posix(), prefix, attributes)
         if document.key in documents:
-            raise Malformed(f"{file}: two files have the name {document.key!r} once it is in normal form NFC", path=str(file))
+            raise Malformed(
+                f"{file}: two files have the name {document.key!r} once it is in normal form NFC",
+                path=str(file),
+            )
         documents[document.key] = document
     return list(documents.values())
 
 
 def _files(folder: Path, include: Sequence[str]) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
             if not name.startswith(".") and any(fnmatch.fnmatchcase(name, pattern) for pattern in include):
                 yield Path(parent, name)
 
@@ -56,11 +61,13 @@ def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode()
     except UnicodeDecodeError as error:
-        raise Malformed(f"{file} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}", path=str(file)) from error
+        raise Malformed(
+            f"{file} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}", path=str(file)
+        ) from error
 
 
 def _in_key(path: str) -> str:
-    """NFC, as keys are; `#` stands between a document and its sections, so in a name it is written as in a URL."""
+    """NFC, as keys are; `#` parts a document from its sections, so in a name it is written as in a URL."""
     return unicodedata.normalize("NFC", path).replace("%", "%25").replace("#", "%23")
 
 

@@ -3,7 +3,7 @@
     docs/config.rst              a document: what holds for all of it (status, version, licence), not its text
     docs/config.rst#debug-mode   a chunk: heading and text of one section, because its document
 
-So an edit in one section fells that section alone, and a document that loses its standing fells all of its sections.
+So an edit in one section fells that section alone, and a document that loses its standing fells all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ledger.model.canonical import digest_of
 from ledger.model.view import EntryView
 
 WITHDRAWAL_REASON = "ingest: no longer in the folder"
-"""The reason, with ingest's actor and the mode `revoked`, by which ingest knows the withdrawals it made itself."""
+"""By this reason, its actor and the mode `revoked`, ingest knows the withdrawals it made itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the ledger holds of a key that ingest recorded: its current version, and ingest's own withdrawals of it."""
+    """What the ledger holds of a key that ingest recorded: its current version, and ingest's withdrawals of it."""
 
     version: int
     digest: str
@@ -51,21 +51,28 @@ class Held:
 
 
 def held_of(records: Sequence[EntryView], events: Sequence[EntryView], actor: str) -> dict[str, Held]:
-    """What `actor` holds, by key: its own of the current versions, and of their withdrawals those it made that stand."""
+    """By key: the current versions that `actor` recorded, and the standing withdrawals of them that it made."""
     lifted = {lift for event in events if event.kind == "reinstatement" for lift in event.lifts}
     standing: dict[str, list[str]] = {}
     for event in events:
         if event.id not in lifted and _is_own_withdrawal(event, actor):
             standing.setdefault(event.targets[0], []).append(event.id)
     return {
-        record.key: Held(record.version, record.digest, _is_current(record), tuple(standing.get(record.ref, ())))
+        record.key: Held(
+            record.version, record.digest, _is_current(record), tuple(standing.get(record.ref, ()))
+        )
         for record in records
         if record.actor == actor and record.key and record.version and record.digest
     }
 
 
 def _is_own_withdrawal(event: EntryView, actor: str) -> bool:
-    return (event.kind, event.actor, event.mode, event.reason) == ("revocation", actor, "revoked", WITHDRAWAL_REASON)
+    return (event.kind, event.actor, event.mode, event.reason) == (
+        "revocation",
+        actor,
+        "revoked",
+        WITHDRAWAL_REASON,
+    )
 
 
 def _is_current(record: EntryView) -> bool:
@@ -73,16 +80,14 @@ def _is_current(record: EntryView) -> bool:
     return record.verdict is None or record.verdict.reason != "wrong_from_birth"
 
 
-def plan(documents: Sequence[Document], held: Mapping[str, Held], actor: str, occurred_at: str | None = None) -> list[dict[str, Any]]:
+def plan(documents: Sequence[Document], held: Mapping[str, Held]) -> list[dict[str, Any]]:
     """The commands of one atomic batch that makes the ledger hold `documents` and nothing else of ingest's.
 
-    A document comes before its chunks, so that they rest on its new edition; what returns is reinstated before it is
-    recorded (law 3: repetition never revives); what vanished is revoked at the end.
+    A document comes before its chunks, so that they rest on its new edition; what returns is reinstated before it
+    is recorded (law 3: repetition never revives); what vanished is revoked at the end.
     """
-    commands = [command for document in documents for command in _of_document(document, held)]
-    commands += _revocations(documents, held)
-    signature = {"actor": actor} | ({"occurred_at": occurred_at} if occurred_at else {})
-    return [{**command, **signature} for command in commands]
+    recorded = [command for document in documents for command in _of_document(document, held)]
+    return recorded + list(_revocations(documents, held))
 
 
 def _of_document(document: Document, held: Mapping[str, Held]) -> Iterator[dict[str, Any]]:
@@ -91,7 +96,9 @@ def _of_document(document: Document, held: Mapping[str, Held]) -> Iterator[dict[
         yield from _recorded(chunk.key, chunk.content, held.get(chunk.key), because=[[document.key]])
 
 
-def _recorded(key: str, content: Mapping[str, Any], held: Held | None, **support: Any) -> Iterator[dict[str, Any]]:
+def _recorded(
+    key: str, content: Mapping[str, Any], held: Held | None, **support: Any
+) -> Iterator[dict[str, Any]]:
     """`expects` refuses the batch if somebody wrote in between; a repetition ignores it (law 2)."""
     if held and held.own_withdrawals and held.digest == digest_of(content):
         yield {
@@ -105,7 +112,7 @@ def _recorded(key: str, content: Mapping[str, Any], held: Held | None, **support
 
 
 def _revocations(documents: Sequence[Document], held: Mapping[str, Held]) -> Iterator[dict[str, Any]]:
-    """One for each document, or chunk of a document still there, that is gone and not withdrawn by ingest already.
+    """One for each document, or chunk of a document still there, that is gone and not yet withdrawn by ingest.
 
     The chunks of a vanished document need none: they fall with what they rest on, and stand again with it.
     """
@@ -115,4 +122,9 @@ def _revocations(documents: Sequence[Document], held: Mapping[str, Held]) -> Ite
         document, _, anchor = key.partition("#")
         gone = key not in chunks and document in present if anchor else key not in present
         if gone and not state.own_withdrawals:
-            yield {"op": "revoke", "target": f"{key}@{state.version}", "mode": "revoked", "reason": WITHDRAWAL_REASON}
+            yield {
+                "op": "revoke",
+                "target": f"{key}@{state.version}",
+                "mode": "revoked",
+                "reason": WITHDRAWAL_REASON,
+            }

@@ -23,6 +23,14 @@ _COMMAND_DEPTH_MAX = DEPTH_MAX + 4
 
 def parse_json(text: str | bytes) -> Any:
     """One JSON value. Raises Malformed for bad JSON or UTF-8, duplicate keys, NaN and the like."""
+    # Text that comes back byte for byte held no duplicate key, no odd number and no odd space: what programs write
+    # mostly does, and reading and writing it in C (3 µs a command) is quicker than reading it with care (11 µs).
+    try:
+        quick = orjson.loads(text)
+        if orjson.dumps(quick) == (text if isinstance(text, bytes) else text.encode()):
+            return quick
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        pass
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
         return _DECODER.decode(decoded)
@@ -43,10 +51,11 @@ def canonical(value: Any) -> bytes:
     """
     # orjson with sorted keys takes 3 µs where a pure-Python RFC 8785 takes 29. The two agree when no number is a float
     # and no key leaves ASCII (UTF-8 and UTF-16 order differ beyond the BMP); everything else goes the long way.
-    plain = _survey(value, 0)
+    if _survey(value, 0):
+        return canonical_plain(value)
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if plain else rfc8785.dumps(value)
-    except (orjson.JSONEncodeError, rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise Malformed(f"not text that UTF-8 can hold: {error}") from error
 
 
@@ -59,6 +68,14 @@ def canonical_content(value: Any, bytes_max: int = CONTENT_BYTES_MAX) -> bytes:
     if form.count(b"[") + form.count(b"{") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
         raise TooLarge(f"content is nested deeper than {DEPTH_MAX} levels", field="content")
     return form
+
+
+def canonical_plain(value: Any) -> bytes:
+    """The RFC 8785 form of a value known to hold no floats and no keys beyond ASCII. Raises Malformed."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise Malformed(f"not text that UTF-8 can hold: {error}") from error
 
 
 def digest_of(value: Any) -> str:

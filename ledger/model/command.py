@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,6 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    PrivateAttr,
     Tag,
     TypeAdapter,
     ValidationError,
@@ -26,7 +25,7 @@ from pydantic import (
 
 from ledger.clock import format_moment, parse_moment
 from ledger.errors import LedgerError, Malformed
-from ledger.model.canonical import canonical, canonical_content, digest_of_bytes
+from ledger.model.canonical import canonical_content, canonical_plain, digest_of_bytes
 from ledger.model.entry import RECORD_KINDS
 from ledger.model.reference import check_digest, check_key, check_name, parse_reference
 
@@ -77,12 +76,14 @@ class _Command(BaseModel):
     occurred_at: Moment | None = Field(None, description="When it happened outside (RFC 3339 with zone).")
     idempotency_key: Name | None = Field(None, description="The same command under the same key is answered, not repeated.")
 
-    _sent_digest: str = PrivateAttr("")
+    # Plain attributes beside the fields: pydantic's private ones cost 2 µs a command, a tenth of judging it.
+    sent_digest: ClassVar[str] = ""
+    """Digest of the command as it was sent; its idempotency key aside."""
 
-    @property
-    def sent_digest(self) -> str:
-        """Digest of the command as it was sent; its idempotency key aside."""
-        return self._sent_digest
+    def sent_as(self, digest: str) -> Self:
+        """Note the digest of what was sent."""
+        self.__dict__["sent_digest"] = digest
+        return self
 
 
 class RecordCommand(_Command):
@@ -104,12 +105,8 @@ class RecordCommand(_Command):
     require_fresh: bool = Field(False, description="Refuse unless one justification named stands at the batch's end.")
     valid_until: Moment | None = Field(None, description="When it expires; null removes, absent keeps.")
 
-    _content_form: str | None = PrivateAttr(None)
-
-    @property
-    def content_form(self) -> str | None:
-        """The canonical JSON of the content; None if it was erased before it came here."""
-        return self._content_form
+    content_form: ClassVar[str | None] = None
+    """The canonical JSON of the content; None if it was erased before it came here."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> RecordCommand:
@@ -239,8 +236,8 @@ def parse_command(data: Any) -> Command:
     sent = {name: _as_sent(value) for name, value in data.items() if name != "idempotency_key"}
     if isinstance(command, RecordCommand):
         sent["content"] = _take_content(command)
-    command._sent_digest = digest_of_bytes(canonical(sent))
-    return command  # type: ignore[return-value]
+    # Validated fields hold neither floats nor other keys than their own.
+    return command.sent_as(digest_of_bytes(canonical_plain(sent)))  # type: ignore[return-value]
 
 
 def _parse_batch(data: Mapping[str, Any]) -> BatchCommand:
@@ -268,8 +265,7 @@ def _parse_batch(data: Mapping[str, Any]) -> BatchCommand:
     )
     sent = {name: _as_sent(value) for name, value in data.items() if name not in ("idempotency_key", "commands")}
     sent["commands"] = [[command.sent_digest, command.idempotency_key] for command in parsed]
-    batch._sent_digest = digest_of_bytes(canonical(sent))
-    return batch
+    return batch.sent_as(digest_of_bytes(canonical_plain(sent)))
 
 
 class _BatchEnvelope(_Command):
@@ -289,9 +285,8 @@ def _take_content(command: RecordCommand) -> str:
     """Settle content and its digest on the command; what stands for the content in the command's own digest."""
     if command.content_digest is None:
         form = canonical_content(command.content)
-        command._content_form = form.decode()
         digest = digest_of_bytes(form)
-        object.__setattr__(command, "content_digest", digest)
+        command.__dict__.update(content_form=form.decode(), content_digest=digest)
         return digest
     return "erased " + command.content_digest
 

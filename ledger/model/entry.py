@@ -15,7 +15,7 @@ GENESIS = bytes(32)
 """The hash before the first entry."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A command that an entry answers, kept so that the same command again gets the same answer."""
 
     digest: str  # of the command as sent, without its idempotency key
@@ -30,7 +30,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 WHOLE_BATCH = -1
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", forbid_unknown_fields=True):
+class Entry(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", forbid_unknown_fields=True, gc=False
+):
     """One line of the log."""
 
     kind: ClassVar[str]

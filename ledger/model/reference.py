@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ledger.errors import Malformed
 
 KEY_BYTES_MAX = 512
 
 _SELECTOR = re.compile(r"(.*)@(?:([0-9]+)|sha256:([0-9a-f]+))", re.ASCII | re.DOTALL)
+_PLAIN = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?", re.ASCII)
 _LEDGER = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -32,10 +34,9 @@ class Reference:
     seq: int | None = None
 
 
+@lru_cache(maxsize=8192)  # a reference is parsed when its form is checked, and again when it is resolved
 def parse_reference(text: str) -> Reference:
     """Raises Malformed, saying what is wrong and what was expected."""
-    if not isinstance(text, str):
-        raise Malformed(f"a reference is a string, not {type(text).__name__}")
     match = _SELECTOR.fullmatch(text)
     if match is None:
         return Reference(text, key=check_key(text))
@@ -67,6 +68,8 @@ def check_name(name: str, what: str) -> str:
 
     Keys, actors and idempotency keys are held to this, so that two names that look alike are alike.
     """
+    if _PLAIN.fullmatch(name):
+        return name
     if not name:
         raise Malformed(f"the {what} is empty")
     if not name.isprintable():

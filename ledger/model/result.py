@@ -12,7 +12,7 @@ FIRST_MAX = 10
 """How many ids of what fell or revived an answer names; the count is always whole."""
 
 
-class Effect(msgspec.Struct, frozen=True, omit_defaults=True):
+class Effect(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a command did to the validity of what was there before: how many editions, and the first of them."""
 
     count: int = 0
@@ -22,7 +22,7 @@ class Effect(msgspec.Struct, frozen=True, omit_defaults=True):
 NO_EFFECT = Effect()
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The answer to one command."""
 
     outcome: str  # recorded, amended, repeated, justified, withheld, condemned, revoked, reinstated, verified, diverged, expired
@@ -39,7 +39,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.to_builtins(self)
 
 
-class BatchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BatchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The answers to a batch, one for each command in order."""
 
     revision: str

@@ -29,7 +29,7 @@ AMENDED = "amended"
 UNKNOWN_REASONS = ("not_found", "malformed", "ambiguous", "behind", "unreachable")
 
 
-class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """`fresh`, `stale` or `unknown`; a function of revision and clock."""
 
     ref: str

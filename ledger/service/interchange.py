@@ -78,9 +78,7 @@ def parse_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Command]]:
             raise
         if command.idempotency_key is None:
             key = f"import:{so_far.hexdigest()[:32]}"
-            digest = command.sent_digest
             command = command.model_copy(update={"idempotency_key": key})
-            command._sent_digest = digest
         yield number, command
 
 
@@ -171,8 +169,7 @@ def as_batch(commands: list[Command]) -> BatchCommand:
         if isinstance(command, BatchCommand):
             raise Malformed("a batch holds no batches", command=position)
     batch = BatchCommand.model_construct(op="batch", commands=commands, actor=None, occurred_at=None, idempotency_key=None)
-    batch._sent_digest = digest_of_bytes(orjson.dumps([[one.sent_digest, one.idempotency_key] for one in commands]))
-    return batch
+    return batch.sent_as(digest_of_bytes(orjson.dumps([[one.sent_digest, one.idempotency_key] for one in commands])))
 
 
 async def restore(ledger: LedgerService, lines: Iterable[bytes], progress: Progress | None = None) -> Head:

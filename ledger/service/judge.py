@@ -229,8 +229,8 @@ class _Batch:
     def _record(self, command: RecordCommand, position: int) -> Outcome:
         index = self.index
         because = self._resolve_support(command)
-        cites = tuple(dict.fromkeys(self._resolve(ref, "cites") for ref in command.cites))
-        supersedes = self._resolve_superseded(command)
+        cites = tuple(dict.fromkeys([self._resolve(ref, "cites") for ref in command.cites])) if command.cites else ()
+        supersedes = self._resolve_superseded(command) if command.supersedes else ()
         key = index.keys.get(command.key, NONE) if command.key is not None else NONE
         digest = command.content_digest or ""
         current = 0
@@ -425,10 +425,12 @@ class _Batch:
             )
 
     def _stands(self, premises: tuple[int, ...]) -> bool:
-        return all(self.index.valid[self.index.edition[premise]] for premise in premises)
+        valid, edition = self.index.valid, self.index.edition
+        return all([valid[edition[premise]] for premise in premises])
 
     def _editions(self, premises: tuple[int, ...]) -> frozenset[int]:
-        return frozenset(self.index.edition[premise] for premise in premises)
+        edition = self.index.edition
+        return frozenset([edition[premise] for premise in premises])
 
     def _moves_limit(self, command: RecordCommand, edition: int) -> bool:
         if "valid_until" not in command.model_fields_set:
@@ -556,9 +558,11 @@ class _Batch:
 
     def _resolve_support(self, command: RecordCommand) -> list[tuple[int, ...]]:
         """Justifications as exact versions, each once."""
+        if not command.because:
+            return []
         found: dict[frozenset[int], tuple[int, ...]] = {}
         for refs in command.because:
-            premises = tuple(dict.fromkeys(self._premise(ref) for ref in refs))
+            premises = tuple(dict.fromkeys([self._premise(ref) for ref in refs]))
             found.setdefault(self._editions(premises), premises)
         return list(found.values())
 
@@ -615,6 +619,8 @@ class _Batch:
 
     def _write_pending(self) -> None:
         """Attempts and repetitions of the whole batch, one entry each, the one added to last comes last."""
+        if not self.attempts.requests and not self.repetitions.requests:
+            return
         kinds: list[tuple[_Pending, type[Entry]]] = [(self.attempts, Attempt), (self.repetitions, Verification)]
         for pending, kind in sorted(kinds, key=lambda pair: pair[0].latest):
             if pending.requests:

@@ -305,9 +305,10 @@ class Index:
         )
 
     def _put(self, container: Any, place: Any, value: Any) -> None:
-        if self._journal is not None:
+        journal = self._journal
+        if journal is not None:
             old = container.get(place, _MISSING) if type(container) is dict else container[place]
-            self._journal.append((container, place, old))
+            journal.append((container, place, old))
         container[place] = value
 
     def _drop(self, container: dict[Any, Any], place: Any) -> None:
@@ -442,9 +443,14 @@ class Index:
         for request in entry.requests:
             if request.idempotency_key is not None:
                 self.remember(request.idempotency_key, entry.seq)
+        if isinstance(entry, Record):
+            self._apply_record(entry)
+        else:
+            self._apply_event(entry)
+        self.head = Head(entry.seq, self.head.hash, entry.recorded_at_us)
+
+    def _apply_event(self, entry: Entry) -> None:
         match entry:
-            case Record():
-                self._apply_record(entry)
             case Verification():
                 self._append_event(entry)
                 for target, observed in zip(entry.targets, entry.observed, strict=True):
@@ -466,7 +472,6 @@ class Index:
             case Expiry():
                 self._append_event(entry)
                 self._put(self.noted, self.edition[entry.targets[0]], True)
-        self.head = Head(entry.seq, self.head.hash, entry.recorded_at_us)
 
     def remember(self, idempotency_key: str, seq: int) -> None:
         """Know an idempotency key as answered by an entry."""
@@ -512,8 +517,10 @@ class Index:
             edition = self._bear(record, key)
             self.edition.append(edition)
             self._mark_dirty(edition, seq)
-        self._set_limit(edition, record.valid_until_us, record)
-        self._supersede(record.supersedes, seq, edition)
+        if record.valid_until_us is not UNSET:
+            self._set_limit(edition, record.valid_until_us, record)
+        if record.supersedes:
+            self._supersede(record.supersedes, seq, edition)
 
     def _key_for(self, record: Record) -> int:
         if record.key is None:
@@ -533,7 +540,7 @@ class Index:
         """A new edition, with its support, superseding the older ones of its key."""
         edition = len(self.flags)
         older = self.youngest[key] if key != NONE else NONE
-        overtaken = key != NONE and bool(self.effective_supersessions(key))
+        overtaken = key in self.superseded_by and bool(self.effective_supersessions(key))
         self.key_of.append(key)
         self.birth.append(record.seq)
         self.newest.append(record.seq)
@@ -552,29 +559,31 @@ class Index:
         for premises in record.because:
             self._justify(edition, premises, record.seq)
         self.valid[edition] = not overtaken and (not record.because or self.standing[edition] > 0)
-        if older != NONE:
-            self._put(self.younger, older, edition)
         if key != NONE:
             self._put(self.youngest, key, edition)
-            self._settle_current(key)
+            if older == NONE:
+                self._put(self.current, key, edition)
+            else:
+                self._put(self.younger, older, edition)
+                self._settle_current(key)
         return edition
 
     def _justify(self, edition: int, premises: tuple[int, ...], seq: int) -> None:
         """One more justification. The edition's validity is left to the caller."""
-        row = len(self.supports)
+        row, edge = len(self.supports), len(self.premise)
         fallen = 0
-        for rests_on in dict.fromkeys(self.edition[premise] for premise in premises):
-            edge = len(self.premise)
+        for rests_on in {self.edition[premise]: None for premise in premises}:  # each edition once, in order
             self.premise.append(rests_on)
             self.leans.append(row)
             self.next_use.append(self.first_use[rests_on])
             self._put(self.first_use, rests_on, edge)
             fallen += not self.valid[rests_on]
+            edge += 1
         self.supports.append(edition)
         self.fallen.append(fallen)
         self.entry_of.append(seq)
         self.next_justification.append(self.first_justification[edition])
-        self.edges_from.append(len(self.premise))
+        self.edges_from.append(edge)
         self._put(self.first_justification, edition, row)
         if not fallen:
             self._put(self.standing, edition, self.standing[edition] + 1)

@@ -60,10 +60,12 @@ class Reader:
 
     def verdict(self, ref: str) -> Verdict:
         """What the ledger says of one reference; unknown, never an error, for what cannot be resolved."""
+        if not isinstance(ref, str):
+            return Verdict(repr(ref), UNKNOWN, "malformed")
         try:
             return self.verdict_of(record_named(self.index, resolve(self.index, ref)), ref)
         except Malformed:
-            return Verdict(ref if isinstance(ref, str) else repr(ref), UNKNOWN, "malformed")
+            return Verdict(ref, UNKNOWN, "malformed")
         except Ambiguous:
             return Verdict(ref, UNKNOWN, "ambiguous")
         except NotFound:

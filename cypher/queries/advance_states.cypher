@@ -1,0 +1,10 @@
+// Remembers how far states are written, never going back; no row if another holds the lease by now.
+// $ledger  name        $holder  who wrote        $upto  seq of the entry they are written up to
+// -> state_seq
+// uses constraint ledger_name
+MATCH (l:Ledger {name: $ledger})
+REMOVE l.lock  // the write lock, before the lease is looked at
+WITH l
+WHERE l.lease_holder = $holder
+SET l.state_seq = CASE WHEN l.state_seq > $upto THEN l.state_seq ELSE $upto END
+RETURN l.state_seq AS state_seq

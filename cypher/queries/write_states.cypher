@@ -1,0 +1,10 @@
+// Writes states onto records, never over newer ones.
+// $ledger  name
+// $states  [seq, state, reason or null]        $upto  seq of the entry as of which they hold
+// uses constraint ledger_entry_seq
+UNWIND $states AS row
+MATCH (n:Entry {ledger: $ledger, seq: row[0]})
+REMOVE n.lock  // the write lock, before the state there is looked at
+WITH n, row
+WHERE n.state_seq IS NULL OR n.state_seq < $upto
+SET n.state = row[1], n.reason = row[2], n.state_seq = $upto
