@@ -14,7 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from ledger.clock import Clock, system_clock
 from ledger.errors import LedgerError, Malformed
@@ -23,10 +23,13 @@ from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import Report
 from ledger.model.view import EntryView, Explanation, GraphSlice, Remedy, Status
 from ledger.service.audit import AuditReport, Progress
-from ledger.service.interchange import ImportReport, export_commands, export_entries, import_lines, restore
 from ledger.service.service import GRAPH_NODES_MAX, LedgerService
 from ledger.store.address import open_store
 from ledger.store.base import Store
+from ledger.store.rehearsal import Rehearsal
+
+if TYPE_CHECKING:  # it brings the models of commands, 100 ms that a check need not wait for
+    from ledger.service.interchange import ImportReport
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,21 +66,30 @@ class AsyncLedger:
         ledger: str = "main",
         *,
         create: bool = True,
+        dry_run: bool = False,
         clock: Clock = system_clock,
         progress: Callable[[int], None] | None = None,
     ) -> _Opening:
         """Open a ledger: `async with AsyncLedger.open(…) as ledger`, or `ledger = await AsyncLedger.open(…)`.
 
         Store addresses: `sqlite:///file.db`, `memory:`, `bolt://host:7687[/database]`, `neo4j://…` (also `+s`). Nothing
-        is created before the first write; with `create=False` a ledger that does not exist raises NoSuchLedger.
+        is created before the first write; with `create=False` a ledger that does not exist raises NoSuchLedger. With
+        `dry_run` all that is written is judged, answered and kept in memory, and the store stays as it is.
         """
-        return _Opening(lambda: cls._open(store, ledger, create, clock, progress))
+        return _Opening(lambda: cls._open(store, ledger, create, dry_run, clock, progress))
 
     @classmethod
     async def _open(
-        cls, store: str | Store, ledger: str, create: bool, clock: Clock, progress: Callable[[int], None] | None
+        cls,
+        store: str | Store,
+        ledger: str,
+        create: bool,
+        dry_run: bool,
+        clock: Clock,
+        progress: Callable[[int], None] | None,
     ) -> AsyncLedger:
-        service = LedgerService(open_store(store) if isinstance(store, str) else store, ledger, clock)
+        place = open_store(store) if isinstance(store, str) else store
+        service = LedgerService(Rehearsal(place) if dry_run else place, ledger, clock)
         try:
             await service.open(create=create, progress=progress)
         except BaseException:
@@ -210,10 +222,14 @@ class AsyncLedger:
         self, lines: Iterable[bytes], *, atomic: bool = False, progress: Callable[[int], None] | None = None
     ) -> ImportReport:
         """Apply an interchange file, each line a batch of its own; stops at the first error, which names its line."""
+        from ledger.service.interchange import import_lines
+
         return await import_lines(self._service, lines, atomic=atomic, progress=progress)
 
     async def restore(self, lines: Iterable[bytes], *, progress: Callable[[int], None] | None = None) -> Head:
         """Bring a verbatim log into an empty ledger, verifying every hash."""
+        from ledger.service.interchange import restore
+
         return await restore(self._service, lines, progress)
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -273,6 +289,8 @@ class AsyncLedger:
 
     def export(self, *, entries: bool = False) -> AsyncIterator[bytes]:
         """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""
+        from ledger.service.interchange import export_commands, export_entries
+
         return export_entries(self._service) if entries else export_commands(self._service)
 
     async def _single(self, command: dict[str, Any]) -> Result:
@@ -327,13 +345,14 @@ class Ledger:
         ledger: str = "main",
         *,
         create: bool = True,
+        dry_run: bool = False,
         clock: Clock = system_clock,
         progress: Callable[[int], None] | None = None,
     ) -> Self:
         """As `AsyncLedger.open`: `with Ledger.open("sqlite:///ledger.db") as ledger`. Raises StoreError."""
         loop = _Loop()
         try:
-            return cls(loop, loop.run(AsyncLedger._open(store, ledger, create, clock, progress)))
+            return cls(loop, loop.run(AsyncLedger._open(store, ledger, create, dry_run, clock, progress)))
         except BaseException:
             loop.close()
             raise
@@ -410,10 +429,18 @@ class _Loop:
             raise LedgerError("this ledger is closed")
         if threading.current_thread() is self._thread:
             raise Malformed("Ledger cannot be used inside its own event loop; use AsyncLedger")
-        return asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            raise
 
     def close(self) -> None:
+        if self.closed:
+            return
         self.closed = True
+        asyncio.run_coroutine_threadsafe(_end_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -421,6 +448,25 @@ class _Loop:
 
 async def _awaited(awaitable: Awaitable[T]) -> T:
     return await awaitable
+
+
+async def _end_others() -> None:
+    """Let what was interrupted come to its end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        if not task.cancelling():
+            task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+async def migrate(store: str) -> int | None:
+    """Bring the place an address names to this version; the version of its layout, where it has one."""
+    place = open_store(store)
+    try:
+        await place.open(create=True)
+    finally:
+        await place.close()
+    return place.schema_version
 
 
 def _given(**fields: Any) -> dict[str, Any]:

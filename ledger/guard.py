@@ -1,11 +1,11 @@
-"""Between retriever and prompt: keeps what is not fresh from the model, by one question for all that was found.
+"""Between retriever and prompt: keeps what is not fresh from the model, asking once for all that was found.
 
     from ledger.guard import guard
-    passages = guard(ledger, vector_store.search(question))     # what is fresh; `passages.withheld` is the rest
+    passages = guard(ledger, vector_store.search(question))    # what is fresh; the rest: `passages.withheld`
 
-An item names what it was taken from by a reference (`docs/config.rst#debug-mode@sha256:…`, as ingest gives them):
-under `ledger_ref` or `ref`, in a dict, in its `metadata`, or as an attribute. An item without one is unknown, and
-unknown is never fresh.
+An item names what it was taken from by a reference (`docs/config.rst#debug@sha256:…`, as ingest gives them):
+under `ledger_ref` or `ref`, in a dict, in its `metadata`, or as an attribute. An item without one is unknown,
+and unknown is never fresh.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IdOf = Callable[[Any], str | None]
 REFERENCE_FIELDS = ("ledger_ref", "ref")
 TEXT_FIELDS = ("page_content", "text", "content")
 VERDICT_FIELD = "ledger_verdict"
-"""Where `annotate` puts the verdict, as a dict: into the item's metadata if it has any, else into the item."""
+"""Where `annotate` puts the verdict, as a dict: in the item's metadata if it has any, else in the item."""
 
 
 class Checks(Protocol):
@@ -240,7 +240,7 @@ def _unreachable(ref: Any) -> Verdict:
 
 
 def reference_of(item: Any) -> Any:
-    """What an item carries under `ledger_ref`, else under `ref`: itself or in its metadata; None if it has none.
+    """What an item carries under `ledger_ref`, else `ref`: itself or in its metadata; None if it has none.
 
     A tuple, such as (document, score), stands for its first element.
     """
@@ -300,7 +300,7 @@ def _texts_of(holder: Any, line: str) -> dict[str, Any]:
 
 
 def _copy_with(item: Any, fields: dict[str, Any]) -> Any:
-    """A shallow copy with other fields: of a mapping, dataclass, pydantic model (frozen too), any other object.
+    """A shallow copy with other fields: of a mapping, dataclass, pydantic model (frozen too), any object.
 
     Raises TypeError when the copy does not show them: a text that stayed behind would pass as redacted.
     """

@@ -1,4 +1,4 @@
-"""The guard: only what is fresh passes unless more was asked for, and whatever is withheld is named (law 17)."""
+"""The guard: only what is fresh passes unless more was asked for, and what is withheld is named (law 17)."""
 
 from __future__ import annotations
 

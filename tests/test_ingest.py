@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ledger import AsyncLedger, Ledger
 from ledger.errors import Malformed
@@ -315,6 +318,42 @@ def test_an_empty_folder_withdraws_everything_only_when_that_is_meant(
     assert counts(ingest(ledger, tmp_path / "empty", allow_empty=True)) == {"revoked": 2}
     assert counts(ingest(ledger, tmp_path / "empty", allow_empty=True)) == {}
     assert not ledger.check([chunk.ref for chunk in first.references]).fresh
+
+
+# --- any history --------------------------------------------------------------------------------------------
+
+SECTIONS = st.dictionaries(st.sampled_from(["Paying", "Refunds"]), st.sampled_from(["one", "two"]))
+FOLDER = st.dictionaries(
+    st.sampled_from(["a.rst", "b.rst"]), st.tuples(st.sampled_from(["draft", "final"]), SECTIONS)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(FOLDER, min_size=1, max_size=6))
+def test_whatever_happened_before_exactly_what_is_in_the_folder_is_fresh(
+    history: list[dict[str, Any]],
+) -> None:
+    seen: set[str] = set()
+    with Ledger.open("memory:") as ledger, TemporaryDirectory() as folder:
+        for pages in history:
+            for old in Path(folder).iterdir():
+                old.unlink()
+            for name, (_, sections) in pages.items():
+                body = "".join(f"{title}\n-------\n{text}\n\n" for title, text in sections.items())
+                Path(folder, name).write_text(f"Title\n=====\nintro\n\n{body}")
+            statuses = {name: {"status": status} for name, (status, _) in pages.items()}
+            report = ingest(
+                ledger, folder, attributes=lambda path, _, now=statuses: now[path], allow_empty=True
+            )
+            refs = {chunk.ref for chunk in report.references}
+            seen |= refs
+            assert set(ledger.check(sorted(seen)).fresh) == refs
+            assert not report.withheld
+            repeated = ingest(
+                ledger, folder, attributes=lambda path, _, now=statuses: now[path], allow_empty=True
+            )
+            assert set(repeated.counts) <= {"repeated"}
+        assert ledger.audit().ok
 
 
 # --- two at once, and the async side ------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 // -> state_seq
 // uses constraint ledger_name
 MATCH (l:Ledger {name: $ledger})
-REMOVE l.lock  // the write lock, before the lease is looked at
+SET l.lock = true REMOVE l.lock
 WITH l
 WHERE l.lease_holder = $holder
 SET l.state_seq = CASE WHEN l.state_seq > $upto THEN l.state_seq ELSE $upto END

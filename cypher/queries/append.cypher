@@ -13,7 +13,7 @@
 // premises each take 75-80 ms, 54 of them without edges; with a look-up for each end of an edge it was 88. Labels and
 // types as parameters cost nothing measurable beside a subquery for each kind and type (81 and 77 ms, noise of 10 %).
 MATCH (l:Ledger {name: $ledger})
-REMOVE l.lock  // there is no such property: this takes the write lock before the head is compared, and changes nothing
+SET l.lock = true REMOVE l.lock
 WITH l
 WHERE l.head = $expects AND l.hash = $expects_hash
 CALL () {

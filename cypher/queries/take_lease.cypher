@@ -3,7 +3,7 @@
 // -> state_seq, the entry that states are written up to
 // uses constraint ledger_name
 MATCH (l:Ledger {name: $ledger})
-REMOVE l.lock  // the write lock, before the lease is looked at
+SET l.lock = true REMOVE l.lock
 WITH l
 WHERE l.lease_holder = $holder OR coalesce(l.lease_until_ms, 0) <= timestamp()
 SET l.lease_holder = $holder, l.lease_until_ms = timestamp() + $lease_ms

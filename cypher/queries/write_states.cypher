@@ -4,7 +4,7 @@
 // uses constraint ledger_entry_seq
 UNWIND $states AS row
 MATCH (n:Entry {ledger: $ledger, seq: row[0]})
-REMOVE n.lock  // the write lock, before the state there is looked at
+SET n.lock = true REMOVE n.lock
 WITH n, row
 WHERE n.state_seq IS NULL OR n.state_seq < $upto
 SET n.state = row[1], n.reason = row[2], n.state_seq = $upto

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 
 from examples.flask_docs import decision
@@ -31,8 +32,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when all was shown, 1 with one line on standard error when something is missing, 130 on Ctrl-C."""
     options = _parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a terminal without ✓ shows ?, and the demo goes on
+    _never_fail_to_print()
     try:
         with _store(options.store) as address:
             run(address)
@@ -47,8 +47,8 @@ def run(address: str) -> None:
     """The whole demo, on the store at `address`, in a ledger of its own."""
     history = History()
     page = Page(history)
-    packages = _fetch_all(page)
     with Ledger.open(address, ledger=f"flask-docs-{datetime.now(UTC):%Y%m%d-%H%M%S}") as ledger:
+        packages = _fetch_all(page)
         decided = _bring_in_all(ledger, history, packages, page)
         _ask_all(ledger, history, page)
         _show_decision(ledger, decided, page)
@@ -121,6 +121,13 @@ def _show_decision(ledger: Ledger, decided: decision.Decision, page: Page) -> No
     page.remedies(ledger.remediation())
 
 
+def _never_fail_to_print() -> None:
+    """A terminal whose encoding has no ✓ shows a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 @contextmanager
 def _store(address: str | None) -> Iterator[str]:
     """The address asked for; else a Neo4j started for this, or a file in a temporary folder."""
@@ -140,6 +147,7 @@ def _neo4j() -> Iterator[str]:
     sys.path.insert(0, str(SCRIPTS))
     from neo4j_server import Neo4jServer, Neo4jServerError
 
+    console(stderr=True).print("starting a Neo4j for this run", style="dim")
     try:
         with Neo4jServer() as server:
             yield server.uri

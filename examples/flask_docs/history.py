@@ -14,7 +14,7 @@ from ledger.ingest import Chunk, IngestReport, ingest
 
 PREFIX = "flask"
 ATTRIBUTES = {"project": "Flask", "license": "BSD-3-Clause"}
-"""What holds for every page in all releases. With the version in it, each release would question every page."""
+"""What holds for every page in all releases. With the version in it, every release would question all."""
 
 
 @dataclass

@@ -51,7 +51,7 @@ def fetch(release: Release) -> Path:
 
 
 def unpack_docs(package: Path, folder: Path) -> Path:
-    """Write the package's .rst pages below `docs/` into `folder`, and give that back; nothing else is unpacked."""
+    """Write the package's .rst pages below `docs/` into `folder`, and give that back."""
     with tarfile.open(package) as archive:
         for member in archive:
             page = _page_of(member)
@@ -88,7 +88,7 @@ def _download(release: Release, kept: Path) -> None:
             package = next(Path(folder).glob("*.tar.gz"), None)
             if package is None or not _is_whole(package, release):
                 raise FetchError(
-                    f"what pip brought for Flask {release.version} is not the package this demo was written for"
+                    f"pip brought another package than Flask {release.version} was when this was written"
                 )
             package.replace(kept)
     except OSError as error:

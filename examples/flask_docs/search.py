@@ -1,4 +1,4 @@
-"""A retriever as people build them: BM25 over the sections of one release, with the references ingest gave."""
+"""A retriever as people build them: BM25 over the sections of one release, with their references."""
 
 from __future__ import annotations
 

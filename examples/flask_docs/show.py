@@ -47,6 +47,8 @@ class Page:
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Any]:
         """A bar where there is a terminal to draw it on; call what it gives with the name of what begins."""
+        if not self.out.is_terminal:
+            self.say(f"{what}, {total} releases", "dim")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=self.out, transient=True, disable=not self.out.is_terminal) as bar:
             task = bar.add_task(what, total=total)
@@ -107,13 +109,19 @@ class Page:
         self.out.print(table)
 
     def _withheld(self, passage: dict[str, Any], verdict: Verdict) -> Text:
-        text = Text.assemble(("    ✗ ", "red"), _short(passage["key"]), overflow="fold")
-        text.append(f"\n      {verdict.reason}: {self._event(verdict)}", "yellow")
+        why = f"      {verdict.reason}: {self._event(verdict)}"
+        text = Text.assemble(
+            ("    ✗ ", "red"), _short(passage["key"]), (f"\n{why}", "yellow"), overflow="fold"
+        )
         if verdict.successor:
-            text.append(f" → {_short(verdict.successor)}", "green")
+            text.append(self._fitting(why, f"→ {_short(verdict.successor)}"), "green")
         elif moved := self._history.moved(passage["key"]):
-            text.append(f"; the same text stands today in {_short(moved)}", "dim")
+            text.append(self._fitting(why, f"(word for word in {_short(moved)} today)"), "dim")
         return text
+
+    def _fitting(self, line: str, addition: str) -> str:
+        """The addition behind the line if there is room, else below it."""
+        return f" {addition}" if len(line) + len(addition) < self.out.width else f"\n      {addition}"
 
     def _event(self, verdict: Verdict) -> str:
         """The cause in words, with the entry that holds it."""

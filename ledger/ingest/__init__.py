@@ -48,8 +48,8 @@ class IngestReport:
     """What an ingest did.
 
     `counts` has `recorded` (new versions), `repeated`, `justified` (repeated, and resting on a new edition of
-    their document), `withheld`, `condemned`, `revoked` and `reinstated`, as far as each happened; documents count
-    as chunks do.
+    their document), `withheld`, `condemned`, `revoked` and `reinstated`, as far as each happened; documents
+    count as chunks do.
     """
 
     references: list[Chunk]  # all chunks of the folder, in order: what to keep in a vector store
@@ -106,7 +106,7 @@ class _Source:
     occurred_at: str | None
 
     def asks(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """For `entries`: the current version of every key below the prefix, and what was withdrawn and lifted."""
+        """For `entries`: the current version of each key under the prefix, what was withdrawn or lifted."""
         both: dict[str, Any] = {"key_prefix": f"{self.prefix}/", "content": False, "limit": sys.maxsize}
         return {**both, "kinds": ("dependency",), "current": True}, {
             **both,

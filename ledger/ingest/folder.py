@@ -17,7 +17,7 @@ from ledger.model.canonical import digest_of
 INCLUDE = ("*.rst", "*.md", "*.txt")
 
 Attributes = Mapping[str, Any] | Callable[[str, str], Mapping[str, Any]]
-"""What holds for all of a document: the same for every one, or a function of its relative path and its text."""
+"""What holds for all of a document: the same for all of them, or a function of relative path and text."""
 
 
 def read_folder(
@@ -25,7 +25,7 @@ def read_folder(
 ) -> list[Document]:
     """Every file whose name matches, in the order of their paths; names that start with a dot are left out.
 
-    Raises NotADirectoryError; Malformed for a file that is not UTF-8, or two files whose names are one in NFC.
+    Raises NotADirectoryError; Malformed for a file that is not UTF-8, or two whose names are one in NFC.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: no such folder")

@@ -42,7 +42,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the ledger holds of a key that ingest recorded: its current version, and ingest's withdrawals of it."""
+    """What is held of a key that ingest recorded: its current version, and ingest's withdrawals of it."""
 
     version: int
     digest: str
@@ -51,7 +51,7 @@ class Held:
 
 
 def held_of(records: Sequence[EntryView], events: Sequence[EntryView], actor: str) -> dict[str, Held]:
-    """By key: the current versions that `actor` recorded, and the standing withdrawals of them that it made."""
+    """By key: the current version, if `actor` recorded it, and the standing withdrawals that it made."""
     lifted = {lift for event in events if event.kind == "reinstatement" for lift in event.lifts}
     standing: dict[str, list[str]] = {}
     for event in events:
@@ -83,8 +83,8 @@ def _is_current(record: EntryView) -> bool:
 def plan(documents: Sequence[Document], held: Mapping[str, Held]) -> list[dict[str, Any]]:
     """The commands of one atomic batch that makes the ledger hold `documents` and nothing else of ingest's.
 
-    A document comes before its chunks, so that they rest on its new edition; what returns is reinstated before it
-    is recorded (law 3: repetition never revives); what vanished is revoked at the end.
+    A document comes before its chunks, so that they rest on its new edition; what returns is reinstated
+    before it is recorded (law 3: repetition never revives); what vanished is revoked at the end.
     """
     recorded = [command for document in documents for command in _of_document(document, held)]
     return recorded + list(_revocations(documents, held))
@@ -112,7 +112,7 @@ def _recorded(
 
 
 def _revocations(documents: Sequence[Document], held: Mapping[str, Held]) -> Iterator[dict[str, Any]]:
-    """One for each document, or chunk of a document still there, that is gone and not yet withdrawn by ingest.
+    """For each document, or chunk of a document still there, that is gone and not yet withdrawn by ingest.
 
     The chunks of a vanished document need none: they fall with what they rest on, and stand again with it.
     """

@@ -1,7 +1,7 @@
 """Documents into sections: pure, text in, sections out; nothing is lost but labels and blank lines around.
 
-reStructuredText and plain text are cut at underlined titles, by the rules of docutils (on the 3,244 headings of eight
-releases of Flask's documentation both agree); Markdown at the headings that CommonMark sees.
+reStructuredText and plain text are cut at underlined titles, by the rules of docutils (on the 3,244 headings
+of eight releases of Flask's documentation both agree); Markdown at the headings that CommonMark sees.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading found in lines: `start` is its first line, `end` the one after its last; level 1 is the highest."""
+    """A heading in lines: `start` is its first one, `end` the one after its last; level 1 is the highest."""
 
     start: int
     end: int
@@ -121,7 +121,7 @@ _NO_WORD = re.compile(r"[\W_]+")
 
 
 def _slug(title: str) -> str:
-    """Words in lower case joined by hyphens, without the markup of links and roles; letters of any script stay."""
+    """Words in lower case joined by hyphens, without markup of links and roles; letters of any script."""
     plain = _ROLE.sub("", _TARGET.sub("", title))
     return _NO_WORD.sub("-", unicodedata.normalize("NFC", plain.lower())).strip("-") or "section"
 
@@ -234,7 +234,7 @@ def _columns(text: str) -> int:
 
 
 def _after_block(lines: Sequence[str], place: int) -> int:
-    """Where the next block may start: a title is looked for there only, never inside a paragraph or a literal."""
+    """Where the next block may start: titles stand there only, never inside a paragraph or a literal."""
     if not lines[place] or lines[place].startswith((*_INDENT, "..")):  # what belongs to `..` is indented
         return place + 1
     end = place + 1

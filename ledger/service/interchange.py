@@ -351,7 +351,9 @@ class _Exporter:
             command["reason"] = reason
         if entry.actor is not None:
             command["actor"] = entry.actor
-        command["occurred_at"] = format_moment(entry.moment_us if entry.occurred_at_us is None else entry.occurred_at_us)
+        # What is told to have happened later than it was recorded counts as of its recording; there it must stay.
+        happened_us = entry.recorded_at_us if entry.occurred_at_us is None else entry.occurred_at_us
+        command["occurred_at"] = format_moment(min(happened_us, entry.recorded_at_us))
         own = _single_request(entry)
         if own is not None and own.idempotency_key is not None:
             command["idempotency_key"] = own.idempotency_key

@@ -1,4 +1,4 @@
-"""The laws for writing: from a command and the state at the head to entries and an outcome, or a refusal.
+"""Judging: from a command and the state at the head to entries and an outcome, or a refusal. The laws are in `laws`.
 
 Pure but for the index it is given, which it changes as it goes: each entry is applied as soon as it is decided, so the
 next command of the batch sees it. The caller sets a savepoint before and rolls back after.
@@ -12,26 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ledger.clock import format_moment
-from ledger.errors import (
-    AmendmentChangesSupport,
-    CircularSupersession,
-    CircularSupport,
-    ErasedIsFinal,
-    IdempotencyConflict,
-    KindConflict,
-    LedgerError,
-    Malformed,
-    NotAPremise,
-    NotCurrent,
-    NotFound,
-    NothingToLift,
-    NotRevocable,
-    NotStanding,
-    SelfDefeating,
-    SeveralWithdrawals,
-    StalePremise,
-)
+from ledger.errors import IdempotencyConflict, LedgerError, Malformed, StalePremise
 from ledger.model.command import (
     BatchCommand,
     Command,
@@ -57,8 +38,10 @@ from ledger.model.entry import (
 )
 from ledger.model.result import FIRST_MAX, NO_EFFECT, Effect
 from ledger.model.verdict import Verdict
-from ledger.validity.index import CONDEMNING, ERASED, KIND_CODES, KIND_NAMES, NONE, WRONG_FROM_BIRTH, Index
-from ledger.validity.resolve import name_of, record_named, resolve
+from ledger.service import laws
+from ledger.service.laws import Premises
+from ledger.validity.index import NONE, WRONG_FROM_BIRTH, Index
+from ledger.validity.resolve import name_of, record_named
 from ledger.validity.verdicts import Reader
 
 
@@ -167,8 +150,11 @@ class _Batch:
         self.first = len(judge.index.kind)
         self.drafts: list[Draft] = []
         self.outcomes: list[Outcome] = []
-        self.wants_fresh: list[tuple[int, list[tuple[int, ...]]]] = []
-        self.asked: dict[str, tuple[int, str]] = {}
+        self.wants_fresh: list[tuple[int, list[Premises]]] = []
+        self.asked: dict[str, tuple[int, str]] = {}  # idempotency keys of this batch: where, and for what
+        if isinstance(command, BatchCommand) and command.idempotency_key is not None:
+            self.asked[command.idempotency_key] = (WHOLE_BATCH, command.sent_digest)
+        self.twins: dict[int, int] = {}
         self.repetitions = _Pending()
         self.attempts = _Pending()
 
@@ -176,27 +162,48 @@ class _Batch:
         whole = isinstance(self.command, BatchCommand)
         if whole and (found := self.parent.recall(self.command, whole=True)):
             return Judgement([], self._replay_batch(found), replayed=True)
-        commands: Sequence[SingleCommand] = self.command.commands if isinstance(self.command, BatchCommand) else [self.command]
+        commands: Sequence[SingleCommand] = (
+            self.command.commands if isinstance(self.command, BatchCommand) else [self.command]
+        )
         for position, command in enumerate(commands):
             try:
-                self.outcomes.append(self._judge_single(command, position))
+                self.outcomes.append(self._judge_once(command, position))
             except LedgerError as error:
                 if whole:
                     error.at(command=position)
                 raise
         self._write_pending()
+        for position, twin in self.twins.items():
+            self.outcomes[position] = replace(self.outcomes[twin], replayed=True)
         self._check_wants(whole)
         if whole:
             self._sign_batch()
         replayed = all(outcome.replayed for outcome in self.outcomes)
         return Judgement(self.drafts, self._with_verdicts(self.outcomes), replayed)
 
-    def _judge_single(self, command: SingleCommand, position: int) -> Outcome:
+    def _judge_once(self, command: SingleCommand, position: int) -> Outcome:
+        """Law 11: what was answered before is answered again, from the log or from this very batch."""
         if found := self.parent.recall(command):
             return self._recollect(found.batch[found.entry - found.batch[0].seq], found.request)
-        twin = self._asked_before(command)
-        if twin is not None:
-            return replace(self.outcomes[twin], replayed=True)
+        twin = self._twin(command, position)
+        if twin is None:
+            return self._judge_single(command, position)
+        self.twins[position] = twin
+        return self.outcomes[twin]
+
+    def _twin(self, command: SingleCommand, position: int) -> int | None:
+        """Where the same command stands earlier in this batch, under the same idempotency key."""
+        if command.idempotency_key is None:
+            return None
+        twin, digest = self.asked.setdefault(command.idempotency_key, (position, command.sent_digest))
+        if digest != command.sent_digest:
+            raise IdempotencyConflict(
+                f"the idempotency key {command.idempotency_key!r} stands twice in this batch, for different commands",
+                field="idempotency_key",
+            )
+        return twin if twin != position else None
+
+    def _judge_single(self, command: SingleCommand, position: int) -> Outcome:
         match command:
             case RecordCommand():
                 return self._record(command, position)
@@ -209,83 +216,74 @@ class _Batch:
             case ExpireCommand():
                 return self._expire(command, position)
 
-    def _asked_before(self, command: SingleCommand) -> int | None:
-        """The position of the same command in this batch, under the same idempotency key."""
-        if command.idempotency_key is None:
-            return None
-        if command.idempotency_key not in self.asked:
-            self.asked[command.idempotency_key] = (len(self.outcomes), command.sent_digest)
-            return None
-        position, digest = self.asked[command.idempotency_key]
-        if digest != command.sent_digest:
-            raise IdempotencyConflict(
-                f"the idempotency key {command.idempotency_key!r} stands twice in this batch, for different commands",
-                field="idempotency_key",
-            )
-        return position
-
     # -- recording (laws 1-4) -----------------------------------------------------------------------------------------
 
     def _record(self, command: RecordCommand, position: int) -> Outcome:
+        """In the order of law 3: references, kind; equal content; condemned; then what the laws refuse."""
         index = self.index
-        because = self._resolve_support(command)
-        cites = tuple(dict.fromkeys([self._resolve(ref, "cites") for ref in command.cites])) if command.cites else ()
-        supersedes = self._resolve_superseded(command) if command.supersedes else ()
+        because = laws.resolve_support(index, command.because)
+        cites = tuple(dict.fromkeys([laws.resolve_field(index, ref, "cites") for ref in command.cites]))
+        supersedes = laws.resolve_superseded(index, command.supersedes)
         key = index.keys.get(command.key, NONE) if command.key is not None else NONE
-        digest = command.content_digest or ""
         current = 0
         if key != NONE:
-            if index.key_kind[key] != KIND_CODES[command.kind]:
-                kind = KIND_NAMES[index.key_kind[key]]
-                raise KindConflict(f"{command.key!r} is of kind {kind}, and a key keeps its kind", field="kind", kind=kind)
+            laws.check_kind(index, key, command)
             current = index.newest[index.current[key]] if index.current[key] != NONE else 0
-            observed = bytes.fromhex(digest[7:])
-            if current and not command.restate and index.digest_at(current) == observed:
+            digest = bytes.fromhex(_digest(command)[7:])
+            if current and not command.restate and index.digest_at(current) == digest:
                 return self._repeat(command, position, current, because, supersedes)
-            if index.condemned.get(key) and (condemned := self._condemned(key, observed)):
+            condemned = laws.condemned_version(index, key, digest)
+            if condemned:
                 against = [one.seq for one in index.withdrawals[index.edition[condemned]]]
                 return self._attempt(command, position, condemned, "condemned", against)
-        self._check_current(command, current)
-        if command.amends is not None:
-            self._check_amendment(command, current, because)
-        return self._new_version(command, position, key, current, because, cites, supersedes)
-
-    def _new_version(
-        self,
-        command: RecordCommand,
-        position: int,
-        key: int,
-        current: int,
-        because: list[tuple[int, ...]],
-        cites: tuple[int, ...],
-        supersedes: tuple[int, ...],
-    ) -> Outcome:
-        index = self.index
-        amends = current if command.amends is not None else None
-        edition = index.edition[current] if amends else NONE
-        if amends:
-            supersedes = self._new_supersessions(edition, supersedes)
-        self._check_circles(key, supersedes)
-        stood = any(self._stands(premises) for premises in because) if not amends else index.standing[edition] > 0
+        laws.check_current(index, command, current)
         fields: dict[str, Any] = {
             "digest": command.content_digest,
             "key": command.key,
             "version": index.version[index.newest_of_key[key]] + 1 if key != NONE else 1,
-            "because": () if amends else tuple(because),
             "cites": cites,
-            "supersedes": supersedes,
-            "amends": amends,
             "without_content": command.content_form is None,
         }
-        self._add_limit(fields, command)
-        outcome = self._write(command, position, KINDS[command.kind], "amended" if amends else "recorded", fields, command.content_form)
-        edition = index.edition[outcome.entry]
-        self._check_still_stands(edition, stood)
+        if command.amends is not None:
+            return self._amend(command, position, current, because, fields | {"supersedes": supersedes})
+        laws.check_supersession(index, key, supersedes)
+        stood = any(laws.stands(index, premises) for premises in because)
+        fields |= {"because": tuple(because), "supersedes": supersedes}
+        outcome = self._write(
+            command, position, KINDS[command.kind], "recorded", fields, command.content_form
+        )
+        laws.check_still_stands(index, index.edition[outcome.entry], stood)
+        self._want_fresh(command, position, because)
+        return outcome
+
+    def _amend(
+        self,
+        command: RecordCommand,
+        position: int,
+        current: int,
+        because: list[Premises],
+        fields: dict[str, Any],
+    ) -> Outcome:
+        """Law 1: the version joins the current edition; what rests on it is untouched."""
+        index = self.index
+        edition = index.edition[current]
+        laws.check_amendment(index, current, because)
+        supersedes = laws.new_supersessions(index, edition, fields["supersedes"])
+        laws.check_supersession(index, index.key_of[edition], supersedes)
+        stood = index.standing[edition] > 0
+        fields |= {"amends": current, "supersedes": supersedes}
+        outcome = self._write(command, position, KINDS[command.kind], "amended", fields, command.content_form)
+        laws.check_still_stands(index, edition, stood)
         self._want_fresh(command, position, because)
         return outcome
 
     def _repeat(
-        self, command: RecordCommand, position: int, current: int, because: list[tuple[int, ...]], supersedes: tuple[int, ...]
+        self,
+        command: RecordCommand,
+        position: int,
+        current: int,
+        because: list[Premises],
+        supersedes: tuple[int, ...],
     ) -> Outcome:
         """Law 2: the content of the current version again. Law 3: it never revives what was withdrawn."""
         index = self.index
@@ -293,299 +291,111 @@ class _Batch:
         against = Reader(index).standing_against(edition)
         if against:
             return self._attempt(command, position, current, "withheld", against)
-        ground = index.is_ground(edition)
-        added = [] if ground else self._new_support(edition, because)
-        overtaken = self._new_supersessions(edition, supersedes)
-        if not ground:
+        added: list[Premises] = []
+        if not index.is_ground(edition):  # to a ground nothing is added
+            added = laws.new_support(index, edition, because)
             self._want_fresh(command, position, because)
-        if not added and not overtaken and not self._moves_limit(command, edition):
-            return self._gather(self.repetitions, command, position, [(current, command.content_digest or "")], "repeated")
-        self._check_acyclic(edition, added)
-        self._check_circles(index.key_of[edition], overtaken)
-        stood = index.standing[edition] > 0 or any(self._stands(premises) for premises in added)
-        fields: dict[str, Any] = {"targets": (current,), "observed": (command.content_digest or "",)}
-        self._add_limit(fields, command)
-        if not added and not overtaken:
+        overtaken = laws.new_supersessions(index, edition, supersedes)
+        fields: dict[str, Any] = {"targets": (current,), "observed": (_digest(command),)}
+        if added or overtaken:
+            return self._add_support(command, position, current, added, overtaken, fields)
+        if laws.moves_limit(index, edition, command):
             return self._write(command, position, Verification, "repeated", fields, about=current)
+        return self._gather(self.repetitions, command, position, [(current, _digest(command))], "repeated")
+
+    def _add_support(
+        self,
+        command: RecordCommand,
+        position: int,
+        current: int,
+        added: list[Premises],
+        overtaken: tuple[int, ...],
+        fields: dict[str, Any],
+    ) -> Outcome:
+        index = self.index
+        edition = index.edition[current]
+        laws.check_acyclic(index, edition, added)
+        laws.check_supersession(index, index.key_of[edition], overtaken)
+        stood = index.standing[edition] > 0 or any(laws.stands(index, premises) for premises in added)
         fields |= {"because": tuple(added), "supersedes": overtaken}
         outcome = self._write(command, position, Justification, "justified", fields, about=current)
-        self._check_still_stands(edition, stood)
+        laws.check_still_stands(index, edition, stood)
         return outcome
 
-    def _condemned(self, key: int, observed: bytes) -> int:
-        """The newest version of the key with this content that is condemned; 0 if none is."""
-        index = self.index
-        for seq in index.versions(key):
-            if index.flags[index.edition[seq]] & CONDEMNING and index.digest_at(seq) == observed:
-                return seq
-        return 0
-
-    def _attempt(self, command: RecordCommand, position: int, about: int, outcome: str, against: list[int]) -> Outcome:
-        gathered = self._gather(self.attempts, command, position, [(about, command.content_digest or "")], outcome)
+    def _attempt(
+        self, command: RecordCommand, position: int, about: int, outcome: str, against: list[int]
+    ) -> Outcome:
+        gathered = self._gather(self.attempts, command, position, [(about, _digest(command))], outcome)
         gathered.stands = against
         return gathered
 
-    def _check_current(self, command: RecordCommand, current: int) -> None:
-        version = self.index.version[current] if current else 0
-        has = f"version {version} is current" if version else "the key has no current version"
-        for name, wanted in (("expects", command.expects), ("amends", command.amends)):
-            if wanted is not None and wanted != version:
-                raise NotCurrent(f"{name} version {wanted} of {command.key!r}, but {has}", field=name, current=version)
-
-    def _check_amendment(self, command: RecordCommand, current: int, because: list[tuple[int, ...]]) -> None:
-        other = self._other_support(self.index.edition[current], because)
-        if other:
-            raise AmendmentChangesSupport(
-                f"an amendment of {name_of(self.index, current)} joins its edition and cannot rest on anything else; "
-                "leave because out, or record a new version without amends",
-                field="because",
-            )
-
-    def _new_support(self, edition: int, because: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """Justifications equal, by editions, to none this edition ever had."""
-        return self._other_support(edition, because)
-
-    def _other_support(self, edition: int, because: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        if not because:
-            return []
-        index = self.index
-        had = {frozenset(index.premises(row)) for row in index.justifications(edition)}
-        return [premises for premises in because if self._editions(premises) not in had]
-
-    def _new_supersessions(self, edition: int, supersedes: tuple[int, ...]) -> tuple[int, ...]:
-        """Keys this edition never named, lifted ones included."""
-        named = self.index.supersedes.get(edition, ())
-        return tuple(seq for seq in supersedes if self.index.key_of[self.index.edition[seq]] not in named)
-
-    def _check_circles(self, key: int, supersedes: tuple[int, ...]) -> None:
-        """No key may come to supersede itself; judged over all supersessions not lifted, whatever their standing."""
-        if not supersedes or key == NONE:
-            return
-        index = self.index
-        above = {key: NONE}
-        for at in (queue := [key]):
-            for one in index.superseded_by.get(at, ()):
-                by = index.key_of[one.edition]
-                if by != NONE and by not in above:
-                    above[by] = at
-                    queue.append(by)
-        for seq in supersedes:
-            superseded = index.key_of[index.edition[seq]]
-            if superseded in above:
-                path = [superseded]
-                while above[path[-1]] != NONE:
-                    path.append(above[path[-1]])
-                names = " > ".join(index.key_names[one] for one in [key, *path])
-                raise CircularSupersession(f"keys would supersede each other in a circle: {names}", field="supersedes")
-
-    def _check_acyclic(self, edition: int, added: list[tuple[int, ...]]) -> None:
-        """Walk back from the new premises; whoever rests on `edition` was born, or given support, after it."""
-        index = self.index
-        born = index.birth[edition]
-        came_from: dict[int, int] = {}
-        queue = [premise for premises in added for premise in self._editions(premises)]
-        came_from.update(dict.fromkeys(queue, NONE))
-        for at in queue:
-            if at == edition:
-                names = [name_of(index, index.newest[edition])]
-                while came_from[at] != NONE:
-                    at = came_from[at]
-                    names.append(name_of(index, index.newest[at]))
-                path = " < ".join([name_of(index, index.newest[edition]), *reversed(names)])
-                raise CircularSupport(f"it would rest on itself: {path}", field="because")
-            row = index.first_justification[at]
-            if row == NONE or index.entry_of[row] <= born:
-                continue
-            for row in index.justifications(at):
-                for premise in index.premises(row):
-                    if premise not in came_from:
-                        came_from[premise] = at
-                        queue.append(premise)
-
-    def _check_still_stands(self, edition: int, stood: bool) -> None:
-        if stood and not self.index.standing[edition]:
-            raise SelfDefeating(
-                "by superseding it would fell what it rests on itself; cite the old version instead of resting on it",
-                field="because",
-            )
-
-    def _want_fresh(self, command: RecordCommand, position: int, because: list[tuple[int, ...]]) -> None:
+    def _want_fresh(self, command: RecordCommand, position: int, because: list[Premises]) -> None:
         if command.require_fresh and because:
             self.wants_fresh.append((position, because))
 
     def _check_wants(self, whole: bool) -> None:
+        """Law 15, at the end of the batch."""
         reader = Reader(self.index)
         for position, because in self.wants_fresh:
-            if any(self._stands(premises) for premises in because):
+            if any(laws.stands(self.index, premises) for premises in because):
                 continue
             stale = [reader.verdict_of(premise) for premises in because for premise in premises]
             names = ", ".join(f"{one.ref} ({one.reason} by {one.cause})" for one in stale if not one.fresh)
             raise StalePremise(
-                f"require_fresh: no justification stands; stale: {names}", field="because", command=position if whole else None
+                f"require_fresh: no justification stands; stale: {names}",
+                field="because",
+                command=position if whole else None,
             )
 
-    def _stands(self, premises: tuple[int, ...]) -> bool:
-        valid, edition = self.index.valid, self.index.edition
-        return all([valid[edition[premise]] for premise in premises])
-
-    def _editions(self, premises: tuple[int, ...]) -> frozenset[int]:
-        edition = self.index.edition
-        return frozenset([edition[premise] for premise in premises])
-
-    def _moves_limit(self, command: RecordCommand, edition: int) -> bool:
-        if "valid_until" not in command.model_fields_set:
-            return False
-        limit = self.index.limits.get(edition)
-        return (limit.moment_us if limit else None) != command.valid_until
-
-    def _add_limit(self, fields: dict[str, Any], command: RecordCommand) -> None:
-        if "valid_until" in command.model_fields_set:
-            fields["valid_until_us"] = command.valid_until
-
-    # -- withdrawing and lifting (law 5) ------------------------------------------------------------------------------
+    # -- withdrawing, lifting, verifying, expiring (laws 5, 7, 8) -----------------------------------------------------
 
     def _revoke(self, command: RevokeCommand, position: int) -> Outcome:
-        index = self.index
-        named = _entry_number(command.target)
-        if named is not None and self._is_event(named) and named not in index.added:
-            kind = KIND_NAMES[index.kind[named]]
-            raise NotRevocable(f"@{named} is a {kind}; only records and added justifications can be revoked", field="target")
-        target = self._resolve(command.target, "target")
-        if command.effective_at is not None and command.effective_at > self.parent.now_us:
-            raise Malformed(
-                f"effective_at {format_moment(command.effective_at)} is after now, {format_moment(self.parent.now_us)}",
-                field="effective_at",
-            )
+        target = laws.revocable(self.index, command, self.parent.now_us)
         fields: dict[str, Any] = {"targets": (target,), "mode": command.mode, "reason": command.reason}
         if command.effective_at is not None:
             fields["effective_at_us"] = command.effective_at
         if command.mode == "erased":
-            if target in index.added:
-                raise NotRevocable(f"@{target} added support and has no content to erase; revoke it", field="mode")
-            fields |= self._erasure(target)
-        return self._write(command, position, Revocation, "revoked", fields, about=record_named(index, target))
-
-    def _erasure(self, target: int) -> dict[str, Any]:
-        """Every edition of the key that shares a content with the one named, and all their versions."""
-        index = self.index
-        edition = index.edition[target]
-        key = index.key_of[edition]
-        if key == NONE:
-            return {"erases": (target,)}
-        contents = {index.digest_at(seq) for seq in index.versions_of_edition(edition)}
-        editions = {edition: target}
-        for seq in index.versions(key):
-            if index.digest_at(seq) in contents:
-                editions.setdefault(index.edition[seq], seq)
-        erases = sorted(seq for seq in index.versions(key) if index.edition[seq] in editions)
-        return {"targets": tuple(editions.values()), "erases": tuple(erases)}
+            fields |= laws.erasure(self.index, target)._asdict()
+        return self._write(
+            command, position, Revocation, "revoked", fields, about=record_named(self.index, target)
+        )
 
     def _reinstate(self, command: ReinstateCommand, position: int) -> Outcome:
         index = self.index
-        target = self._resolve(command.target, "target")
+        target = laws.resolve_field(index, command.target, "target")
         edition = index.edition[target]
         stood = index.standing[edition] > 0
-        lifts = self._lifts(command, target)
-        fields = {"targets": (target,), "lifts": lifts, "reason": command.reason}
         was_wrong = index.flags[edition] & WRONG_FROM_BIRTH
-        outcome = self._write(command, position, Reinstatement, "reinstated", fields, about=record_named(index, target))
-        if was_wrong and not index.flags[edition] & WRONG_FROM_BIRTH:
-            self._check_still_stands(edition, stood)
+        fields = {
+            "targets": (target,),
+            "lifts": laws.lifted(index, command, target),
+            "reason": command.reason,
+        }
+        outcome = self._write(
+            command, position, Reinstatement, "reinstated", fields, about=record_named(index, target)
+        )
+        if was_wrong and not index.flags[edition] & WRONG_FROM_BIRTH:  # it supersedes again
+            laws.check_still_stands(index, edition, stood)
         return outcome
 
-    def _lifts(self, command: ReinstateCommand, target: int) -> tuple[int, ...]:
-        index = self.index
-        edition = index.edition[target]
-        on_support = target in index.added
-        withdrawals = index.support_withdrawals.get(target, ()) if on_support else index.withdrawals.get(edition, ())
-        standing = {one.seq: one.flag for one in withdrawals}
-        supersessions = () if on_support else index.superseded_by.get(index.key_of[edition], ())
-        overtaken = {one.seq for one in supersessions}
-        name = name_of(index, target)
-        if not command.lifts:
-            if len(standing) > 1:
-                named = [f"@{seq}" for seq in sorted(standing)]
-                raise SeveralWithdrawals(
-                    f"{len(named)} withdrawals stand on {name}: name those to lift: {', '.join(named)}", field="lifts", standing=named
-                )
-            if not standing:
-                hint = f"; superseded by {_ids(overtaken)}, which is lifted only when named" if overtaken else ""
-                raise NothingToLift(f"no withdrawal stands on {name}{hint}", field="target")
-        lifts = tuple(dict.fromkeys(self._lifted(text) for text in command.lifts)) or tuple(standing)
-        for seq in lifts:
-            if standing.get(seq) == ERASED:
-                raise ErasedIsFinal(f"@{seq} erased the content of {name}; that cannot be lifted", field="lifts")
-            if seq not in standing and seq not in overtaken:
-                raise NotStanding(
-                    f"@{seq} does not stand on {name}; standing: {_ids(standing.keys() | overtaken) or 'nothing'}", field="lifts"
-                )
-        return lifts
-
-    def _lifted(self, text: str) -> int:
-        number = _entry_number(text)
-        if number is not None:
-            return number
-        seq = self.index.requests.get(text)
-        if seq is None:
-            raise NotFound(f"no command with the idempotency key {text!r} is known", field="lifts")
-        return seq
-
-    # -- verifying and expiring (laws 7, 8) ---------------------------------------------------------------------------
-
     def _verify(self, command: VerifyCommand, position: int) -> Outcome:
-        field_ = "targets" if command.targets is not None else "target"
-        looks = [(record_named(self.index, self._resolve(ref, field_)), digest) for ref, digest in command.looks]
-        matches = all(self._newest_digest(seq) == digest for seq, digest in looks)
+        index = self.index
+        name = "targets" if command.targets is not None else "target"
+        looks = [
+            (record_named(index, laws.resolve_field(index, ref, name)), digest)
+            for ref, digest in command.looks
+        ]
+        matches = all(
+            index.digest_at(index.newest[index.edition[seq]]).hex() == digest[7:] for seq, digest in looks
+        )
         return self._gather(self.repetitions, command, position, looks, "verified" if matches else "diverged")
 
-    def _newest_digest(self, seq: int) -> str:
-        return "sha256:" + self.index.digest_at(self.index.newest[self.index.edition[seq]]).hex()
-
     def _expire(self, command: ExpireCommand, position: int) -> Outcome:
-        target = record_named(self.index, self._resolve(command.target, "target"))
+        target = record_named(self.index, laws.resolve_field(self.index, command.target, "target"))
         limit = self.index.limits.get(self.index.edition[target])
         if limit is None or limit.moment_us > self.parent.now_us:
             raise Malformed(f"{name_of(self.index, target)} has not expired", field="target")
         return self._write(command, position, Expiry, "expired", {"targets": (target,)}, about=target)
-
-    # -- references ---------------------------------------------------------------------------------------------------
-
-    def _resolve(self, text: str, field_: str) -> int:
-        try:
-            return resolve(self.index, text)
-        except LedgerError as error:
-            raise error.at(field=field_, ref=text) from error
-
-    def _resolve_support(self, command: RecordCommand) -> list[tuple[int, ...]]:
-        """Justifications as exact versions, each once."""
-        if not command.because:
-            return []
-        found: dict[frozenset[int], tuple[int, ...]] = {}
-        for refs in command.because:
-            premises = tuple(dict.fromkeys([self._premise(ref) for ref in refs]))
-            found.setdefault(self._editions(premises), premises)
-        return list(found.values())
-
-    def _premise(self, ref: str) -> int:
-        named = _entry_number(ref)
-        if named is not None and self._is_event(named):
-            kind = KIND_NAMES[self.index.kind[named]]
-            raise NotAPremise(f"{ref} is a {kind}; only records can be rested on", field="because", ref=ref)
-        return self._resolve(ref, "because")
-
-    def _is_event(self, seq: int) -> bool:
-        return 0 < seq < len(self.index.kind) and not self.index.is_record(seq)
-
-    def _resolve_superseded(self, command: RecordCommand) -> tuple[int, ...]:
-        """One version for each key named."""
-        found: dict[int, int] = {}
-        for ref in command.supersedes:
-            seq = record_named(self.index, self._resolve(ref, "supersedes"))
-            key = self.index.key_of[self.index.edition[seq]]
-            if key == NONE:
-                raise Malformed(f"{ref} has no key, and only keys are superseded; revoke it instead", field="supersedes", ref=ref)
-            found.setdefault(key, seq)
-        return tuple(found.values())
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -601,6 +411,8 @@ class _Batch:
     ) -> Outcome:
         """Decide an entry: apply it, see what it did, and keep that in it."""
         fields |= {"actor": command.actor or self.command.actor, "occurred_at_us": self._occurred_at(command)}
+        if isinstance(command, RecordCommand) and "valid_until" in command.model_fields_set:
+            fields["valid_until_us"] = command.valid_until
         fell, revived = self._apply(kind, fields)
         request = self._request(command, position, outcome, fell=fell.count, revived=revived.count)
         # An expiry that the ledger notes itself answers nobody.
@@ -608,7 +420,12 @@ class _Batch:
         return Outcome(outcome, entry.seq, about or entry.seq, fell=fell, revived=revived)
 
     def _gather(
-        self, pending: _Pending, command: SingleCommand, position: int, looks: list[tuple[int, str]], outcome: str
+        self,
+        pending: _Pending,
+        command: SingleCommand,
+        position: int,
+        looks: list[tuple[int, str]],
+        outcome: str,
     ) -> Outcome:
         pending.targets += [seq for seq, _ in looks]
         pending.observed += [digest for _, digest in looks]
@@ -621,7 +438,10 @@ class _Batch:
         """Attempts and repetitions of the whole batch, one entry each, the one added to last comes last."""
         if not self.attempts.requests and not self.repetitions.requests:
             return
-        kinds: list[tuple[_Pending, type[Entry]]] = [(self.attempts, Attempt), (self.repetitions, Verification)]
+        kinds: list[tuple[_Pending, type[Entry]]] = [
+            (self.attempts, Attempt),
+            (self.repetitions, Verification),
+        ]
         for pending, kind in sorted(kinds, key=lambda pair: pair[0].latest):
             if pending.requests:
                 self._write_gathered(pending, kind)
@@ -654,7 +474,13 @@ class _Batch:
         fell, revived = index.changes()
         return self._effect(fell), self._effect(revived)
 
-    def _draft(self, kind: type[Entry], fields: dict[str, Any], requests: tuple[Request, ...], content: str | None = None) -> Entry:
+    def _draft(
+        self,
+        kind: type[Entry],
+        fields: dict[str, Any],
+        requests: tuple[Request, ...],
+        content: str | None = None,
+    ) -> Entry:
         entry = kind(seq=self.first + len(self.drafts), **self._common(), **fields, requests=requests)
         for request in requests:
             if request.idempotency_key is not None:
@@ -668,10 +494,19 @@ class _Batch:
     def _effect(self, editions: list[int]) -> Effect:
         if not editions:
             return NO_EFFECT
-        return Effect(len(editions), tuple(name_of(self.index, self.index.newest[one]) for one in sorted(editions)[:FIRST_MAX]))
+        return Effect(
+            len(editions),
+            tuple(name_of(self.index, self.index.newest[one]) for one in sorted(editions)[:FIRST_MAX]),
+        )
 
     def _request(
-        self, command: SingleCommand, position: int, outcome: str, about: int = 0, fell: int = 0, revived: int = 0
+        self,
+        command: SingleCommand,
+        position: int,
+        outcome: str,
+        about: int = 0,
+        fell: int = 0,
+        revived: int = 0,
     ) -> Request:
         return Request(
             digest=command.sent_digest,
@@ -689,7 +524,9 @@ class _Batch:
         if not self.drafts or key is None:
             return
         entry, content = self.drafts[-1]
-        whole = Request(digest=self.command.sent_digest, outcome="batch", position=WHOLE_BATCH, idempotency_key=key)
+        whole = Request(
+            digest=self.command.sent_digest, outcome="batch", position=WHOLE_BATCH, idempotency_key=key
+        )
         self.drafts[-1] = Draft(msgspec.structs.replace(entry, requests=(*entry.requests, whole)), content)
         self.index.remember(key, entry.seq)
 
@@ -708,14 +545,16 @@ class _Batch:
         commands = self.command.commands if isinstance(self.command, BatchCommand) else []
         outcomes = [
             # What the batch itself only replayed is remembered with the command.
-            answered[position] if position in answered else self._judge_single(command, position)
+            answered[position] if position in answered else self._judge_once(command, position)
             for position, command in enumerate(commands)
         ]
         return self._with_verdicts(outcomes)
 
     def _recollect(self, entry: Entry, request: Request) -> Outcome:
         index = self.index
-        about = request.about or (record_named(index, entry.targets[0]) if isinstance(entry, Event) else entry.seq)
+        about = request.about or (
+            record_named(index, entry.targets[0]) if isinstance(entry, Event) else entry.seq
+        )
         kept_out = request.outcome in ("withheld", "condemned")
         return Outcome(
             request.outcome,
@@ -734,10 +573,6 @@ class _Batch:
         return outcomes
 
 
-def _entry_number(text: str) -> int | None:
-    """42 of `@42`; None for other references."""
-    return int(text[1:]) if text[:1] == "@" and text[1:].isascii() and text[1:].isdigit() else None
-
-
-def _ids(seqs: Any) -> str:
-    return ", ".join(f"@{seq}" for seq in sorted(seqs))
+def _digest(command: RecordCommand) -> str:
+    assert command.content_digest is not None  # settled when the command was parsed
+    return command.content_digest

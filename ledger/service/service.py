@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from msgspec import UNSET
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Malformed, NoSuchLedger, Unavailable
-from ledger.model.command import Command, parse_command
 from ledger.model.entry import Record, Sealed
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
 from ledger.model.verdict import FRESH, Report
 from ledger.model.view import Edge, EntryView, Explanation, GraphSlice, Node, PathStep, Remedy, Status
 from ledger.service.audit import AuditReport, audit
-from ledger.service.committer import Committer
 from ledger.service.live import Live
 from ledger.service.mirror import Mirror
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
@@ -30,6 +29,10 @@ from ledger.validity.graph import acts_without_ground, entries_about, walk
 from ledger.validity.index import KIND_NAMES, NONE, Index
 from ledger.validity.resolve import name_of, record_named, resolve
 from ledger.validity.verdicts import Reader
+
+if TYPE_CHECKING:  # only writing needs the models of commands, and to build them takes longer than a whole check
+    from ledger.model.command import Command
+    from ledger.service.committer import Committer
 
 GRAPH_NODES_MAX = 1_000
 
@@ -45,7 +48,6 @@ class LedgerService:
         self.name = check_ledger(name)
         self.clock = clock
         self.live = Live(store, name)
-        self.committer = Committer(store, self.live, clock, self._landed)
         self.mirror = Mirror(store, self.live, holder=f"{os.getpid()}-{uuid.uuid4().hex[:8]}") if isinstance(store, StateStore) else None
         self._follower: asyncio.Task[None] | None = None
 
@@ -66,7 +68,8 @@ class LedgerService:
 
     async def close(self) -> None:
         """Answer what waits, write the states that are due, and let go of the store."""
-        await self.committer.drain()
+        if "committer" in self.__dict__:
+            await self.committer.drain()
         if self._follower is not None:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -92,8 +95,17 @@ class LedgerService:
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
+    @functools.cached_property
+    def committer(self) -> Committer:
+        """The one writer of this ledger in this process."""
+        from ledger.service.committer import Committer
+
+        return Committer(self.store, self.live, self.clock, self._landed)
+
     async def apply(self, command: Mapping[str, Any] | Command) -> BatchResult:
         """Judge and commit one batch (a single command is one). Raises Refused, StoreError."""
+        from ledger.model.command import parse_command
+
         parsed = parse_command(command) if isinstance(command, Mapping) else command
         submission = await self.committer.submit([parsed])
         if submission.refusal is not None:

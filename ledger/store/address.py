@@ -6,7 +6,7 @@ import difflib
 import os
 from urllib.parse import unquote, urlsplit
 
-from ledger.errors import BadAddress
+from ledger.errors import BadAddress, Malformed
 from ledger.store.base import Store
 
 SCHEMES = ("sqlite", "memory", "bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
@@ -29,9 +29,9 @@ def open_store(address: str) -> Store:
 
         return MemoryStore()
     if scheme == "sqlite":
-        from ledger.store.sqlite import SqliteStore
+        from ledger.store.sqlite import BUSY_TIMEOUT_S, SqliteStore
 
-        return SqliteStore(_file_of(address, rest))
+        return SqliteStore(_file_of(address, rest), busy_timeout_s=_seconds("LEDGER_BUSY_TIMEOUT_S", BUSY_TIMEOUT_S))
     from ledger.store.neo4j import Neo4jStore
 
     if not urlsplit(address).hostname:
@@ -44,4 +44,19 @@ def _file_of(address: str, rest: str) -> str:
         raise BadAddress(
             f"{address!r} names no file: sqlite:///ledger.db (relative) or sqlite:////var/ledger.db (absolute)", store=address
         )
-    return unquote(rest[3:])
+    name = unquote(rest[3:])
+    if not name.isprintable():
+        raise BadAddress(f"{address!r} names a file with unprintable characters", store=address)
+    return name
+
+
+def _seconds(setting: str, default: float) -> float:
+    """A setting from the environment. Raises Malformed."""
+    text = os.environ.get(setting) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise Malformed(f"{setting} is {text!r}; expected seconds, from 0 to 86400", field=setting)
+    return seconds

@@ -29,6 +29,9 @@ class Store(ABC):
     poll_s: float | None = None
     """Seconds between looks for what other processes wrote; None: `moved` tells, and it is asked at each read."""
 
+    schema_version: int | None = None
+    """The layout that this version of the package writes, where the engine has one."""
+
     shows_states: bool = False
     """Whether `write_states` and `read_states` are there: the engine shows states to people."""
 

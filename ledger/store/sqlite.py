@@ -39,7 +39,7 @@ APPLICATION_ID = 0x4C444752
 """Marks the file as ours ("LDGR"), so that a wrong path never gets our tables."""
 
 BUSY_TIMEOUT_S = 10.0
-"""How long to wait for another process that writes."""
+"""How long to wait for another process that writes, unless told otherwise."""
 
 T = TypeVar("T")
 
@@ -91,8 +91,11 @@ _PICK = "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger WHERE l.
 class SqliteStore(Store):
     """All ledgers of one file."""
 
-    def __init__(self, path: str | Path) -> None:
+    schema_version = SCHEMA_VERSION
+
+    def __init__(self, path: str | Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = Path(path)
+        self.busy_timeout_s = busy_timeout_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-sqlite")
         self._connection: sqlite3.Connection | None = None
         self._watcher: sqlite3.Connection | None = None
@@ -156,7 +159,7 @@ class SqliteStore(Store):
         with self._watching:
             if self._watcher is None:
                 return self.path.exists()
-            with _translated(self.path):
+            with self._translated():
                 (version,) = self._watcher.execute("PRAGMA data_version").fetchone()
                 if self._versions_seen.get(ledger) == (version, seen):
                     return False
@@ -169,26 +172,36 @@ class SqliteStore(Store):
     # -- connections --------------------------------------------------------------------------------------------------
 
     def _open(self, create: bool) -> None:
-        with _translated(self.path):
-            if not self.path.exists() and not create:
-                return  # an empty place; only writing creates it
-            self._connect(create)
+        with self._translated():
+            if self.path.exists():
+                self._connect(create)
+            elif create:
+                self._check_folder()  # an empty place; only writing creates it
 
     def _connect(self, create: bool) -> sqlite3.Connection:
-        if create and not self.path.parent.is_dir():
-            raise NoSuchDatabase(f"the folder {str(self.path.parent)!r} does not exist", path=str(self.path))
+        if create and not self.path.exists():
+            self._check_folder()
         writable = os.access(self.path if self.path.exists() else self.path.parent, os.W_OK)
-        if create and not self.path.exists() and not writable:
-            raise ReadOnly(f"{str(self.path.parent)!r} may not be written to", path=str(self.path))
-        connection = _connect(self.path, "rwc" if create else "rw" if writable else "ro")
+        connection = _connect(self.path, "rwc" if create else "rw" if writable else "ro", self.busy_timeout_s)
         try:
             _prepare(connection, self.path, create and writable, writable)
-            self._watcher = _connect(self.path, "rw" if writable else "ro")
+            self._watcher = _connect(self.path, "rw" if writable else "ro", self.busy_timeout_s)
         except BaseException:
             connection.close()
             raise
         self._connection = connection
         return connection
+
+    def _check_folder(self) -> None:
+        """Whether the file could be made."""
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise NoSuchDatabase(f"the folder {str(folder)!r} does not exist", path=str(self.path))
+        if not os.access(folder, os.W_OK):
+            raise ReadOnly(f"{str(folder)!r} may not be written to", path=str(self.path))
+
+    def _translated(self) -> contextlib.AbstractContextManager[None]:
+        return _translated(self.path, self.busy_timeout_s)
 
     def _close(self) -> None:
         for connection in (self._connection, self._watcher):
@@ -200,7 +213,7 @@ class SqliteStore(Store):
         """Run `work` in the thread; where there is no file yet, answer `absent`, or make one if we write."""
 
         def run() -> T:
-            with _translated(self.path):
+            with self._translated():
                 connection = self._connection
                 if connection is None:
                     if not writing and not self.path.exists():
@@ -214,11 +227,9 @@ class SqliteStore(Store):
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
-    return connection
+    return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, create: bool, writable: bool) -> None:
@@ -314,7 +325,7 @@ def _sealed(envelope: str, chain: bytes, content: str | None = None) -> Sealed:
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translated(path: Path, busy_timeout_s: float) -> Iterator[None]:
     """SQLite's errors in our words; the one place where they are known."""
     name = str(path)
     try:
@@ -325,7 +336,7 @@ def _translated(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         match code:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                raise Locked(f"{name!r} has been locked by another process for {BUSY_TIMEOUT_S:.0f} s", path=name) from error
+                raise Locked(f"{name!r} has been locked by another process for {busy_timeout_s:g} s", path=name) from error
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
                 raise ReadOnly(f"{name!r} may not be written to", path=name) from error
             case sqlite3.SQLITE_FULL:

@@ -103,7 +103,7 @@ class Index:
         self.subject = array("i", [0])  # the record or added justification it is about: often itself; 0: several
         self.edition = array("i", [NONE])  # of the subject
         self.version = array("i", [0])
-        self.previous = array("i", [0])  # the version before, of the same key
+        self.previous = array("i", [0])  # the version before, of the same key; of added support: the version it is for
         self.digest = bytearray(32)
 
         # Editions, in the order they were born.
@@ -478,12 +478,12 @@ class Index:
         self._put(self.requests, idempotency_key, seq)
 
     def _append_event(self, entry: Any, itself: bool = False) -> None:
-        subject = self.subject[entry.targets[0]] if len(entry.targets) == 1 else 0
+        subject = self.subject[entry.targets[0]] if len(set(entry.targets)) == 1 else 0
         self.kind.append(KIND_CODES[entry.kind])
         self.edition.append(self.edition[subject])
         self.subject.append(entry.seq if itself else subject)
         self.version.append(0)
-        self.previous.append(0)
+        self.previous.append(subject if itself else 0)
         self.digest.extend(_NO_DIGEST)
         for edition in dict.fromkeys(self.edition[target] for target in entry.targets):
             self._note_event(edition, entry.seq)

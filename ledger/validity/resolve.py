@@ -32,7 +32,7 @@ def resolve(index: Index, text: str) -> int:
 
 def record_named(index: Index, seq: int) -> int:
     """The version a resolved seq comes down to: itself, or what the added justification supports."""
-    return seq if index.is_record(seq) else index.newest[index.edition[seq]]
+    return seq if index.is_record(seq) else index.previous[seq]
 
 
 def name_of(index: Index, seq: int) -> str:

@@ -1,0 +1,70 @@
+"""A dry run: another store, with what is written kept in memory. Nothing reaches the store beneath."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ledger.errors import HeadMoved
+from ledger.model.entry import EMPTY, Head, Revocation, Sealed
+from ledger.store.base import PAGE_ENTRIES, Store
+
+
+class Rehearsal(Store):
+    """Judged on top of it, everything is as it would be; what others write below is not heard of after the first write."""
+
+    def __init__(self, beneath: Store) -> None:
+        self.beneath = beneath
+        self._from: dict[str, Head] = {}
+        self._added: dict[str, list[Sealed]] = {}
+        self._erased: dict[str, set[int]] = {}
+
+    async def open(self, *, create: bool) -> None:
+        await self.beneath.open(create=False)
+
+    async def close(self) -> None:
+        await self.beneath.close()
+
+    async def ledgers(self) -> list[str]:
+        return sorted({*await self.beneath.ledgers(), *self._added})
+
+    async def head(self, ledger: str) -> Head | None:
+        if ledger not in self._added:
+            return await self.beneath.head(ledger)
+        last = self._added[ledger][-1]
+        return Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
+
+    async def append(self, ledger: str, expects: Head, entries: Sequence[Sealed]) -> None:
+        head = await self.head(ledger) or EMPTY
+        if head != expects:
+            raise HeadMoved(f"{ledger!r} is at {head.seq}, not at {expects.seq}")
+        self._from.setdefault(ledger, head)
+        self._added.setdefault(ledger, []).extend(entries)
+        erased = self._erased.setdefault(ledger, set())
+        for sealed in entries:
+            if isinstance(sealed.entry, Revocation):
+                erased.update(sealed.entry.erases)
+
+    async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
+        if ledger not in self._added:
+            return await self.beneath.read(ledger, after, limit, content=content)
+        real = self._from[ledger].seq
+        found: list[Sealed] = []
+        if after < real:
+            found = await self.beneath.read(ledger, after, min(limit, real - after), content=content)
+        start = max(after - real, 0)
+        return self._shown(ledger, found + self._added[ledger][start : start + limit - len(found)], content)
+
+    async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
+        if ledger not in self._added:
+            return await self.beneath.pick(ledger, seqs, content=content)
+        real, added = self._from[ledger].seq, self._added[ledger]
+        below = await self.beneath.pick(ledger, [seq for seq in seqs if seq <= real], content=content)
+        known = {sealed.entry.seq: sealed for sealed in [*below, *added]}
+        return self._shown(ledger, [known[seq] for seq in seqs if seq in known], content)
+
+    def moved(self, ledger: str, seen: Head) -> bool:
+        return ledger not in self._added and self.beneath.moved(ledger, seen)
+
+    def _shown(self, ledger: str, entries: list[Sealed], content: bool) -> list[Sealed]:
+        hidden = self._erased[ledger]
+        return [one if content and one.entry.seq not in hidden else one._replace(content=None) for one in entries]

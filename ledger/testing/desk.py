@@ -1,0 +1,68 @@
+"""Where a test opens its ledgers."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+
+from ledger.app import AsyncLedger
+from ledger.store.base import Store
+from ledger.testing.clock import ManualClock
+from ledger.testing.page import Page
+
+StoreFactory = Callable[[], Awaitable[Store]]
+
+HEARD_WITHIN_S = 10.0
+
+
+class Desk:
+    """One place, one clock, and ledgers with names no other test uses. Each `open` is as another process would."""
+
+    def __init__(self, store: StoreFactory) -> None:
+        self.store = store
+        self.clock = ManualClock()
+        self.name = f"contract-{uuid.uuid4().hex}"
+        self._open: list[Page] = []
+
+    async def open(self, suffix: str = "", *, store: Store | None = None, create: bool = True) -> Page:
+        """The test's ledger, or another one beside it with a suffix to its name."""
+        store = store or await self.store()
+        page = Page(await AsyncLedger.open(store, self.name + suffix, create=create, clock=self.clock), self.clock)
+        self._open.append(page)
+        return page
+
+    async def close(self, page: Page) -> None:
+        self._open.remove(page)
+        await page.ledger.close()
+
+    async def reopen(self, page: Page) -> Page:
+        """The same ledger, as a process finds it that starts now."""
+        await self.close(page)
+        return await self.open(page.ledger.name.removeprefix(self.name))
+
+    async def copy(self, page: Page, suffix: str = ".copy") -> Page:
+        """Another ledger made of the first one's export."""
+        copied = await self.open(suffix)
+        await copied.ledger.import_lines([line async for line in page.ledger.export()])
+        return copied
+
+    async def until_heard(self, page: Page, revision: str) -> None:
+        """Wait until a process has heard of what another wrote."""
+        async with asyncio.timeout(HEARD_WITHIN_S):
+            while (await page.ledger.check([])).revision.split("@")[1] != revision.split("@")[1]:
+                await asyncio.sleep(0.01)
+
+    async def finish(self) -> None:
+        """Close all; whatever a test did, its ledgers must pass an audit."""
+        problems: list[str] = []
+        for page in list(self._open):
+            problems += (await page.ledger.audit()).problems
+            await self.close(page)
+        assert not problems, problems
+
+
+async def standing(page: Page) -> list[tuple[object, ...]]:
+    """Everything a ledger says of its entries: numbers, names, verdicts."""
+    entries = await page.ledger.entries(limit=100_000)
+    return [(entry.id, entry.kind, entry.ref, entry.digest, entry.content, entry.verdict) for entry in entries]
