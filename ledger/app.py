@@ -457,6 +457,7 @@ async def _end_others() -> None:
         if not task.cancelling():
             task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 async def migrate(store: str) -> int | None:

@@ -12,7 +12,8 @@
     │   ├── BadAddress  NoSuchLedger  NoSuchDatabase  SchemaMismatch  ReadOnly  Full  Locked
     │   └── Corrupt           what was read is not what was written (audit tells more)
     ├── HeadMoved             another writer was first; the service catches up and judges anew
-    └── StaleContext          a guard told to raise found something that is not fresh
+    ├── StaleContext          a guard told to raise found something that is not fresh
+    └── Usage  FileTrouble  Interrupted       of the command line: misunderstood, no such file, Ctrl-C
 
 `code` is stable and part of the public contract, `retry` says whether the same call may succeed later.
 Library errors (sqlite3, neo4j, pydantic) are translated into this tree in one place each.
@@ -229,3 +230,22 @@ class StaleContext(LedgerError):
     """A guard told to raise was given items that are not fresh; `details["verdicts"]` names them all."""
 
     code = "stale_context"
+
+
+class Usage(LedgerError):
+    """The command line cannot be understood."""
+
+    code = "usage"
+
+
+class FileTrouble(LedgerError):
+    """A file named on the command line (or standard input or output) cannot be read or written."""
+
+    code = "file_trouble"
+
+
+class Interrupted(LedgerError):
+    """Somebody pressed Ctrl-C; what was committed stays, and running the command again completes it."""
+
+    code = "interrupted"
+    retry = True

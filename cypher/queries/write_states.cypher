@@ -6,5 +6,5 @@ UNWIND $states AS row
 MATCH (n:Entry {ledger: $ledger, seq: row[0]})
 SET n.lock = true REMOVE n.lock
 WITH n, row
-WHERE n.state_seq IS NULL OR n.state_seq < $upto
+WHERE n.state_seq IS NULL OR n.state_seq <= $upto  // the same: time passes without entries
 SET n.state = row[1], n.reason = row[2], n.state_seq = $upto

@@ -18,12 +18,14 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from ledger.clock import Clock
 from ledger.errors import HeadMoved, LedgerError, Unavailable
 from ledger.model.command import BatchCommand, Command, ExpireCommand
-from ledger.model.entry import EMPTY, Entry, Head, Sealed, revision_token, seal
+from ledger.model.entry import EMPTY, Entry, Head, Record, Sealed, revision_token, seal
 from ledger.model.result import BatchResult, Result
 from ledger.service.judge import Judge, Judgement, Remembered
 from ledger.service.live import Live
-from ledger.store.base import Store
+from ledger.store.base import NodeState, Store
+from ledger.validity.index import Index
 from ledger.validity.resolve import name_of
+from ledger.validity.verdicts import Reader
 
 GROUP_COMMANDS_MAX = 1_000
 """Commands a commit collects before it stops taking more: 5,000 were no faster on Neo4j. One batch is never split."""
@@ -51,6 +53,7 @@ class _Group:
     """What one commit takes: the judged batches of several submissions, sealed."""
 
     entries: list[Sealed] = field(default_factory=list)
+    states: list[NodeState] = field(default_factory=list)
     answers: list[tuple[Submission, BatchResult]] = field(default_factory=list)
     refusals: list[tuple[Submission, LedgerError]] = field(default_factory=list)
 
@@ -136,7 +139,7 @@ class Committer:
             head, group = self._judge(taken, remembered)
             try:
                 if group.entries:
-                    await self._append(head, group.entries)
+                    await self._append(head, group)
             except HeadMoved:
                 await self.live.catch_up()
                 continue
@@ -166,6 +169,8 @@ class Committer:
                     self._seal(group, head, judge.judge(expire))
                 for submission, commands in taken:
                     self._judge_submission(judge, group, head, submission, commands)
+                if self.store.shows_states:
+                    group.states = _states_of(index, group.entries)
             finally:
                 index.rollback(savepoint)
                 index.release()
@@ -235,7 +240,7 @@ class Committer:
         first = sealed.entry.batch
         return [one.entry for one in await self.store.read(self.live.name, first - 1, seq - first + 1)]
 
-    async def _append(self, head: Head, entries: Sequence[Sealed]) -> None:
+    async def _append(self, head: Head, group: _Group) -> None:
         """Commit. A lost acknowledgement is resolved by reading the hash at the expected place."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
@@ -246,10 +251,10 @@ class Committer:
         unsure = False
         async for attempt in retrying:
             with attempt:
-                if unsure and await self._has_landed(head, entries):
+                if unsure and await self._has_landed(head, group.entries):
                     return
                 unsure = True
-                await self.store.append(self.live.name, head, entries)
+                await self.store.append(self.live.name, head, group.entries, group.states)
 
     async def _has_landed(self, head: Head, entries: Sequence[Sealed]) -> bool:
         """Whether our commit went through; raises HeadMoved when another's did instead."""
@@ -260,6 +265,13 @@ class Committer:
         if first and first[0].hash == entries[0].hash:
             return True
         raise HeadMoved(f"{self.live.name!r} moved on from {head.seq} while our commit was in doubt")
+
+
+def _states_of(index: Index, entries: Sequence[Sealed]) -> list[NodeState]:
+    """The states new records are born with."""
+    reader = Reader(index)
+    verdicts = [(one.entry.seq, reader.verdict_of(one.entry.seq)) for one in entries if isinstance(one.entry, Record)]
+    return [NodeState(seq, verdict.state, verdict.reason) for seq, verdict in verdicts]
 
 
 def _idempotency_keys(command: Command) -> list[str]:

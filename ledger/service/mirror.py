@@ -15,7 +15,6 @@ from ledger.store.base import NodeState, StateStore
 from ledger.validity.verdicts import Reader
 
 LEASE_S = 5.0
-CHUNK_STATES = 2_000
 _RETRY_S = 0.5
 
 
@@ -113,11 +112,7 @@ class Mirror:
                     verdict = reader.verdict_of(seq)
                     states.append(NodeState(seq, verdict.state, verdict.reason))
         try:
-            for start in range(0, max(len(states), 1), CHUNK_STATES):
-                await self.store.take_lease(self.live.name, self.holder, LEASE_S)
-                chunk = states[start : start + CHUNK_STATES]
-                last = start + CHUNK_STATES >= len(states)
-                await self.store.write_states(self.live.name, self.holder, chunk, upto if last else 0)
+            await self.store.write_states(self.live.name, self.holder, states, upto)
         except BaseException:
             with self.live.lock:
                 for edition, since in dirty.items():

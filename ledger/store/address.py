@@ -20,7 +20,12 @@ def open_store(address: str) -> Store:
     scheme, separator, rest = address.partition(":")
     if not separator or scheme not in SCHEMES:
         near = difflib.get_close_matches(scheme, SCHEMES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(SCHEMES)}"
+        if near:
+            hint = f"; did you mean {near[0]!r}?"
+        elif not separator:
+            hint = f"; a file is named like sqlite:///{address}"
+        else:
+            hint = f"; expected one of {', '.join(SCHEMES)}"
         raise BadAddress(f"{address!r} is no store address{hint}", store=address)
     if scheme == "memory":
         if rest.strip("/"):

@@ -52,8 +52,12 @@ class Store(ABC):
         """The last entry of a ledger; None if it does not exist."""
 
     @abstractmethod
-    async def append(self, ledger: str, expects: Head, entries: Sequence[Sealed]) -> None:
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
         """Add all entries, or none, durably; and drop the contents their erasures name.
+
+        `states` are those of the new records, for stores that show states to people; others ignore them.
 
         Raises HeadMoved when the head is not `expects`. Raises Unavailable when the outcome is unknown: the caller
         finds out by reading. A ledger that does not exist is created by its first append (`expects` is EMPTY).

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ledger.errors import HeadMoved
 from ledger.model.entry import EMPTY, Head, Revocation, Sealed
-from ledger.store.base import PAGE_ENTRIES, Store
+from ledger.store.base import PAGE_ENTRIES, NodeState, Store
 
 
 class MemoryStore(Store):
@@ -28,7 +28,9 @@ class MemoryStore(Store):
     async def head(self, ledger: str) -> Head | None:
         return self._head(ledger) if self._logs.get(ledger) else None
 
-    async def append(self, ledger: str, expects: Head, entries: Sequence[Sealed]) -> None:
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
         head = self._head(ledger)
         if head != expects:
             raise HeadMoved(f"{ledger!r} is at {head.seq}, not at {expects.seq}")

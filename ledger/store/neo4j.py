@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import neo4j
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from ledger.assets import asset
 from ledger.clock import format_moment, system_clock
-from ledger.errors import Corrupt, HeadMoved, Locked, SchemaMismatch, StoreError
+from ledger.errors import Corrupt, HeadMoved, Locked, SchemaMismatch, StoreError, Unavailable
 from ledger.model.entry import EMPTY, GENESIS, Head, Sealed, open_envelope
 from ledger.store.base import PAGE_ENTRIES, NodeState, StateStore
 from ledger.store.neo4j_nodes import portions, steps
@@ -28,13 +29,16 @@ ANSWER_S = 20.0
 """How long one statement may take, here and on the server: one that hangs is one that is down."""
 MIGRATION_S = 300.0
 """The same for a migration, which may have to index a large log."""
+RACE_S = 15.0
+"""How long to try when another process migrates at the same moment: it takes 6 s on a cold server."""
 
 WHOLE_CHARS = 8_192
 """Content up to this comes with its page of 5,000 (40 MB at worst); larger comes after it, a few MB at a time."""
 UNLIMITED = 1 << 40
 
 PAGE_STATES = 20_000
-CHUNK_STATES = 2_000
+CHUNK_STATES = 1_000
+"""An append may have to wait for one such chunk: 30 ms, where the entries it names are written to."""
 LEASE_S = 5.0
 
 SETTLING_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0)
@@ -100,11 +104,21 @@ class Neo4jStore(StateStore):
 
     async def migrate(self) -> list[str]:
         """Bring the database to this version of the package; the names of what was applied. Raises SchemaMismatch."""
-        pending = await self._pending()
-        for migration in pending:
-            await self._apply(migration)
+        applied = []
+        if await self._pending():
+            # Of several processes that prepare a database at once, all but one fall to deadlocks; they look again.
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(Unavailable),
+                stop=stop_after_delay(RACE_S),
+                wait=wait_random(0.1, 0.5),
+                reraise=True,
+            ):
+                with attempt:
+                    for migration in await self._pending():
+                        await self._apply(migration)
+                        applied.append(migration.name)
         self._ready = True
-        return [migration.name for migration in pending]
+        return applied
 
     async def _look_at_schema(self) -> None:
         """Write nothing: an empty place is fine, an older version is not."""
@@ -160,10 +174,12 @@ class Neo4jStore(StateStore):
             await asyncio.sleep(pause_s)
         raise Corrupt(f"the last entry of {ledger!r} is missing in {self._place}", ledger=ledger)
 
-    async def append(self, ledger: str, expects: Head, entries: Sequence[Sealed]) -> None:
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
         if not self._ready:
             await self.migrate()
-        statements = steps(ledger, expects, entries)
+        statements = steps(ledger, expects, entries, states)
         if len(statements) == 1 and expects != EMPTY:
             # Its own transaction: 1.3-2.2 times faster for a single entry than one begun and committed by us.
             landed = await self._ask("append", **statements[0]) is not None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ledger.clock import format_moment
 from ledger.model.edges import edges_of
 from ledger.model.entry import WHOLE_BATCH, Event, Head, Record, Reinstatement, Revocation, Sealed
+from ledger.store.base import NodeState
 
 T = TypeVar("T")
 
@@ -20,11 +21,15 @@ CHUNK_CHARS = 8_000_000
 _moment = lru_cache(maxsize=1_024)(format_moment)  # a commit has one or few
 
 
-def steps(ledger: str, expects: Head, entries: Sequence[Sealed]) -> list[dict[str, Any]]:
+def steps(
+    ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+) -> list[dict[str, Any]]:
     """The parameters of each statement it takes to add `entries`, one behind the other."""
     found = []
+    # Born with its state, a node needs no second write: most never change.
+    born = {one.seq: {"state": one.state, "reason": one.reason, "state_seq": entries[-1].entry.seq} for one in states}
     for chunk in portions(entries, lambda sealed: len(sealed.envelope) + len(sealed.content or "")):
-        found.append(_step(ledger, expects, chunk))
+        found.append(_step(ledger, expects, chunk, born))
         last = chunk[-1]
         expects = Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
     return found
@@ -45,7 +50,7 @@ def portions(items: Iterable[T], chars_of: Callable[[T], int]) -> Iterator[list[
         yield portion
 
 
-def _step(ledger: str, expects: Head, entries: list[Sealed]) -> dict[str, Any]:
+def _step(ledger: str, expects: Head, entries: list[Sealed], born: dict[int, dict[str, Any]]) -> dict[str, Any]:
     seqs = [sealed.entry.seq for sealed in entries]
     edges = [(sealed.entry.seq, *edge) for sealed in entries for edge in dict.fromkeys(edges_of(sealed.entry))]
     earlier = sorted({target for *_, target in edges if target <= expects.seq})
@@ -61,7 +66,10 @@ def _step(ledger: str, expects: Head, entries: list[Sealed]) -> dict[str, Any]:
             "recorded_at": _moment(last.entry.recorded_at_us),
         },
         "earlier": earlier,
-        "rows": [{"label": label_of(sealed), "properties": _properties(ledger, sealed)} for sealed in entries],
+        "rows": [
+            {"label": label_of(sealed), "properties": _properties(ledger, sealed) | born.get(sealed.entry.seq, {})}
+            for sealed in entries
+        ],
         "edges": [
             [place[source], place[target], name, justification if name == "BECAUSE" else None]
             for source, name, justification, target in edges

@@ -60,7 +60,7 @@ class Place(NamedTuple):
             host, _ = url.hostname, url.port
         except ValueError:
             # Its words may hold the part of a password behind a character that was not percent-encoded.
-            raise BadAddress("host and port of the Neo4j address cannot be read; in a password write / @ : as %2F %40 %3A") from None
+            raise BadAddress("host and port of the store address cannot be read; in a password / @ : are %2F %40 %3A") from None
         uri = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
         shown = uri + url.path
         if url.scheme not in SCHEMES or not host:
@@ -108,15 +108,16 @@ def _credentials(url: SplitResult, user: str | None, password: str | None) -> tu
 
 _CREDENTIALS = "as user:password@ in the address (percent-encoded), or as LEDGER_NEO4J_USER and LEDGER_NEO4J_PASSWORD"
 _TAKEN = "something else there uses the labels Entry, Ledger or LedgerMigration, or the names of our constraints"
+_MIGRATING = "another process prepares it at the same moment"  # we say IF NOT EXISTS, so that only a race comes here
 _TOO_LONG = "it took too long"
 _STOPPED = "the transaction was stopped"
 
 _BY_CODE: dict[str, tuple[type[LedgerError], str]] = {
     "Neo.ClientError.Database.DatabaseNotFound": (NoSuchDatabase, "there is no such database"),
     "Neo.ClientError.General.TransactionOutOfMemoryError": (TooLarge, "this needs more memory than the server allows"),
-    "Neo.ClientError.Schema.ConstraintAlreadyExists": (SchemaMismatch, _TAKEN),
+    "Neo.ClientError.Schema.ConstraintAlreadyExists": (Unavailable, _MIGRATING),
     "Neo.ClientError.Schema.ConstraintWithNameAlreadyExists": (SchemaMismatch, _TAKEN),
-    "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists": (SchemaMismatch, _TAKEN),
+    "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists": (Unavailable, _MIGRATING),
     "Neo.ClientError.Schema.IndexAlreadyExists": (SchemaMismatch, _TAKEN),
     "Neo.ClientError.Schema.IndexWithNameAlreadyExists": (SchemaMismatch, _TAKEN),
     "Neo.ClientError.Security.AuthenticationRateLimit": (Unavailable, "too many wrong passwords, wait a little"),

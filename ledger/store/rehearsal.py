@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ledger.errors import HeadMoved
 from ledger.model.entry import EMPTY, Head, Revocation, Sealed
-from ledger.store.base import PAGE_ENTRIES, Store
+from ledger.store.base import PAGE_ENTRIES, NodeState, Store
 
 
 class Rehearsal(Store):
-    """Judged on top of it, everything is as it would be; what others write below is not heard of after the first write."""
+    """On top of it everything is judged as it would be. After the first write, no others' writes are heard of."""
 
     def __init__(self, beneath: Store) -> None:
         self.beneath = beneath
@@ -33,7 +33,9 @@ class Rehearsal(Store):
         last = self._added[ledger][-1]
         return Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
 
-    async def append(self, ledger: str, expects: Head, entries: Sequence[Sealed]) -> None:
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
         head = await self.head(ledger) or EMPTY
         if head != expects:
             raise HeadMoved(f"{ledger!r} is at {head.seq}, not at {expects.seq}")
@@ -44,7 +46,9 @@ class Rehearsal(Store):
             if isinstance(sealed.entry, Revocation):
                 erased.update(sealed.entry.erases)
 
-    async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
+    async def read(
+        self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False
+    ) -> list[Sealed]:
         if ledger not in self._added:
             return await self.beneath.read(ledger, after, limit, content=content)
         real = self._from[ledger].seq
@@ -67,4 +71,6 @@ class Rehearsal(Store):
 
     def _shown(self, ledger: str, entries: list[Sealed], content: bool) -> list[Sealed]:
         hidden = self._erased[ledger]
-        return [one if content and one.entry.seq not in hidden else one._replace(content=None) for one in entries]
+        return [
+            one if content and one.entry.seq not in hidden else one._replace(content=None) for one in entries
+        ]

@@ -32,7 +32,7 @@ from ledger.errors import (
 )
 from ledger.model.edges import edges_of
 from ledger.model.entry import EMPTY, Head, Record, Revocation, Sealed, open_envelope
-from ledger.store.base import PAGE_ENTRIES, Store
+from ledger.store.base import PAGE_ENTRIES, NodeState, Store
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4C444752
@@ -119,7 +119,9 @@ class SqliteStore(Store):
     async def head(self, ledger: str) -> Head | None:
         return await self._with_connection(lambda connection: _head(connection, ledger), None)
 
-    async def append(self, ledger: str, expects: Head, entries: Sequence[Sealed]) -> None:
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
         # Rows are made here, while the thread may still be syncing what came before.
         rows, edges = [_row(sealed) for sealed in entries], list(_edges(entries))
         erased = [seq for sealed in entries if isinstance(sealed.entry, Revocation) for seq in sealed.entry.erases]

@@ -48,6 +48,7 @@ _OPTIONS = {*_FLAGS, *_LISTS, *_NUMBERS, *_MOMENTS, *_TEXTS}
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 _ARROW = re.compile(r"\s->\s+")
+_ANY = re.compile(r"\s*…\s*")
 _DURATION = re.compile(r"([+-]?[\d.]+)([smhd])")
 _JSON = json.JSONDecoder()
 
@@ -91,7 +92,7 @@ class Page:
                 return "; ".join(map(judged, verdicts))
             case "why":
                 path = (await self.ledger.why(words[0])).path
-                return " > ".join(f"{step.entry.ref} {step.reason or ''}".strip() for step in path)
+                return " > ".join(f"{step.entry.ref} {step.reason or ''}".strip() for step in path) or "nothing"
             case "names":
                 return (await self.ledger.entry(words[0])).ref
             case "content":
@@ -187,7 +188,7 @@ def _state(verdict: Verdict) -> str:
 
 
 def _effect(effect: Effect) -> str:
-    return " ".join(effect.first) + ("" if effect.count == len(effect.first) else f" ({effect.count} in all)")
+    return " ".join(effect.first if effect.count == len(effect.first) else (*effect.first, f"({effect.count} in all)"))
 
 
 def _refusal(error: LedgerError) -> tuple[str, str]:
@@ -205,7 +206,7 @@ def _compare(number: int, line: str, expected: str | None, *came: str) -> None:
     if expected is None:
         if not came[0].startswith("refused"):
             return
-    elif any(re.fullmatch(".*".join(map(re.escape, expected.split("…"))), text) for text in came):
+    elif any(re.fullmatch(".*".join(map(re.escape, _ANY.split(expected))), text) for text in came):
         return
     raise AssertionError(f"line {number} of the page says\n    {line}\nbut what came is\n    {came[-1] or 'nothing'}")
 

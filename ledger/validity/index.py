@@ -516,7 +516,6 @@ class Index:
         else:
             edition = self._bear(record, key)
             self.edition.append(edition)
-            self._mark_dirty(edition, seq)
         if record.valid_until_us is not UNSET:
             self._set_limit(edition, record.valid_until_us, record)
         if record.supersedes:

@@ -215,7 +215,7 @@ class Diverging:
             record     dependency p 1                        -> @1 recorded fresh
             verify     p 2                                   -> @2 diverged stale diverged, fell p@1
             record     dependency p 3 amends 1               -> @3 amended stale diverged
-            record     dependency p 2 amends 2               -> @4 amended fresh, revived p@2
+            record     dependency p 2 amends 2               -> @4 amended fresh, revived p@3
         """)
 
     async def test_a_new_edition_is_born_without_it(self, page: Page) -> None:

@@ -1,0 +1,15 @@
+"""The command line: `ledger --help`.
+
+shell     the group of commands; errors, exit codes
+options   what commands have in common, and opening the ledger they name
+reading   check, why, history, causes, consequences, entries, remediation, status, audit, schema
+writing   record, revoke, reinstate, verify
+transfer  import, export, restore, migrate
+files     reading lines and writing files without leaving halves
+render    how answers look
+progress  bars, for people only
+"""
+
+from ledger.cli.shell import main
+
+__all__ = ["main"]

@@ -1,0 +1,262 @@
+"""Commands that look and change nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import click
+
+from ledger.app import Ledger
+from ledger.cli.files import read_whole
+from ledger.cli.options import Place, Seconds, placed
+from ledger.cli.progress import Bar
+from ledger.cli.render import (
+    as_json_text,
+    count,
+    entry_lines,
+    explanation_lines,
+    footer,
+    moment,
+    remedy_lines,
+    status_lines,
+    tree_lines,
+    verdict_lines,
+)
+from ledger.errors import Malformed
+from ledger.model.entry import KINDS
+from ledger.model.verdict import FRESH, STALE
+from ledger.model.view import GraphSlice
+from ledger.service.audit import AuditReport
+
+EXIT_NOT_SO = 1
+
+
+@click.command(short_help="Say of references whether they are fresh.")
+@click.argument("refs", nargs=-1, required=True, metavar="REF…|-")
+@click.option(
+    "--max-age",
+    type=Seconds(),
+    envvar="LEDGER_MAX_AGE",
+    show_envvar=True,
+    metavar="SECONDS",
+    help="Count a dependency as fallen that was not verified since.",
+)
+@placed
+def check(place: Place, refs: tuple[str, ...], max_age: float | None) -> int:
+    """Say of each REF whether it is fresh; `-` reads references from standard input, one a line.
+
+    Exit 0: all are fresh. 1: some are stale or unknown. 2: an error.
+    """
+    asked = [ref for given in refs for ref in (_refs_from_input() if given == "-" else [given])]
+    with place.reading() as ledger:
+        report = ledger.check(asked, max_age_s=max_age)
+    tally = Counter(verdict.state for verdict in report.verdicts)
+    said = ", ".join(f"{number:,} {state}" for state, number in tally.items()) or "no references"
+    place.answer(
+        report.as_dict,
+        lambda: [*verdict_lines(report.verdicts), footer(report.revision, moment(report.clock), said)],
+    )
+    return EXIT_NOT_SO if report.withheld else 0
+
+
+def _refs_from_input() -> list[str]:
+    refs = []
+    for number, line in enumerate(read_whole("-").splitlines(), start=1):
+        try:
+            refs.append(line.decode().strip())
+        except UnicodeDecodeError as error:
+            raise Malformed(
+                f"not UTF-8: byte {error.start} is {line[error.start]:#04x}", line=number
+            ) from error
+    return [ref for ref in refs if ref]
+
+
+@click.command(short_help="Say why: the path from the root cause.")
+@click.argument("ref")
+@click.option(
+    "--max-age",
+    type=Seconds(),
+    envvar="LEDGER_MAX_AGE",
+    metavar="SECONDS",
+    help="Count a dependency as fallen that was not verified since.",
+)
+@placed
+def why(place: Place, ref: str, max_age: float | None) -> None:
+    """Say why REF is what it is: the path from the root cause to it."""
+    with place.reading() as ledger:
+        explanation = ledger.why(ref, max_age_s=max_age)
+    place.answer(explanation.as_dict, lambda: explanation_lines(explanation))
+
+
+@click.command(short_help="All versions, and what happened to them.")
+@click.argument("ref")
+@placed
+def history(place: Place, ref: str) -> None:
+    """Show all versions of what REF names, and all that happened to them."""
+    with place.reading() as ledger:
+        entries = ledger.history(ref)
+        revision = ledger.revision
+    place.answer(
+        lambda: {"revision": revision, "entries": [entry.as_dict() for entry in entries]},
+        lambda: [*entry_lines(entries), footer(revision)],
+    )
+
+
+_depth = click.option("--depth", type=click.IntRange(min=0), metavar="N", help="At most so many steps away.")
+_limit = click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=1_000),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="At most so many nodes.",
+)
+
+
+@click.command(short_help="Draw what a reference rests on.")
+@click.argument("ref")
+@_depth
+@_limit
+@placed
+def causes(place: Place, ref: str, depth: int | None, limit: int) -> None:
+    """Draw what REF rests on, and what felled any of that."""
+    with place.reading() as ledger:
+        _draw(place, ledger.causes(ref, depth=depth, limit=limit), up=True)
+
+
+@click.command(short_help="Draw what rests on a reference.")
+@click.argument("ref")
+@_depth
+@_limit
+@placed
+def consequences(place: Place, ref: str, depth: int | None, limit: int) -> None:
+    """Draw what rests on REF."""
+    with place.reading() as ledger:
+        _draw(place, ledger.consequences(ref, depth=depth, limit=limit), up=False)
+
+
+def _draw(place: Place, graph: GraphSlice, *, up: bool) -> None:
+    place.answer(graph.as_dict, lambda: tree_lines(graph, up=up))
+
+
+@click.command(short_help="List entries in the order recorded.")
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(list(KINDS)),
+    multiple=True,
+    help="Only of this kind; may be repeated.",
+)
+@click.option("--prefix", metavar="TEXT", help="Only about keys that start so.")
+@click.option("--actor", metavar="NAME", help="Only by this actor.")
+@click.option("--state", type=click.Choice([FRESH, STALE]), help="Only records in this state.")
+@click.option("--current", is_flag=True, help="Only the current version of each key.")
+@click.option("--after", type=click.IntRange(min=0), default=0, metavar="N", help="Only entries after @N.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="At most so many.",
+)
+@click.option("--content/--no-content", default=True, help="With what records say, or without.")
+@placed
+def entries(
+    place: Place,
+    kinds: tuple[str, ...],
+    prefix: str | None,
+    actor: str | None,
+    state: str | None,
+    current: bool,
+    after: int,
+    limit: int,
+    content: bool,
+) -> None:
+    """List entries in the order they were recorded."""
+    with place.reading() as ledger:
+        found = ledger.entries(
+            kinds=kinds or None,
+            key_prefix=prefix,
+            actor=actor,
+            state=state,
+            current=current,
+            after=after,
+            limit=limit + 1,
+            content=content,
+        )
+        revision = ledger.revision
+    more = len(found) > limit
+    found = found[:limit]
+    hint = f"more: --after {found[-1].seq}" if more else ""
+    place.answer(
+        lambda: {"revision": revision, "entries": [entry.as_dict() for entry in found], "more": more},
+        lambda: [*entry_lines(found), footer(revision, count(len(found), "entry", "entries"), hint)],
+    )
+
+
+@click.command(short_help="List mutations that lost their ground.")
+@placed
+def remediation(place: Place) -> None:
+    """List executed mutations that lost their ground: those to repair, then those that only lapsed."""
+    with place.reading() as ledger:
+        remedies = ledger.remediation()
+        revision = ledger.revision
+    needed = sum(remedy.needed for remedy in remedies)
+    place.answer(
+        lambda: {"revision": revision, "remediation": [remedy.as_dict() for remedy in remedies]},
+        lambda: [
+            *remedy_lines(remedies),
+            footer(revision, f"{needed:,} to repair, {len(remedies) - needed:,} lapsed"),
+        ],
+    )
+
+
+@click.command(short_help="Head, full hash and counts.")
+@placed
+def status(place: Place) -> None:
+    """Show where the ledger stands: its head with the full hash, and what it holds."""
+    with place.reading() as ledger:
+        found = ledger.status()
+    place.answer(found.as_dict, lambda: status_lines(found, place.address))
+
+
+@click.command(short_help="Compute everything again, and compare.")
+@placed
+def audit(place: Place) -> int:
+    """Compute everything again from nothing and hold it against what the ledger says.
+
+    Exit 0: all is well. 1: problems were found. 2: an error.
+    """
+    with place.reading() as ledger:
+        report = _audited(ledger)
+    lines = [
+        click.style("ok", fg="green", bold=True) if report.ok else click.style("not ok", fg="red", bold=True),
+        f"  chain     {count(report.entries, 'entry', 'entries')}, head {report.hash}",
+        f"  contents  {report.contents:,} have their digest",
+        f"  states    {count(report.states, 'verdict')} held against the laws",
+    ]
+    if report.shown_states is not None:
+        lines.append(f"  shown     {count(report.shown_states, 'state')} on the store's nodes")
+    lines += [click.style("problem: ", fg="red") + problem for problem in report.problems]
+    place.answer(report.as_dict, lambda: [*lines, footer(report.revision)])
+    return 0 if report.ok else EXIT_NOT_SO
+
+
+def _audited(ledger: Ledger) -> AuditReport:
+    with Bar("auditing") as bar:
+        return ledger.audit(
+            progress=lambda step, done, total: bar.to(done, total=total, what=f"auditing the {step}")
+        )
+
+
+@click.command(short_help="The JSON Schema of a line of `import`.")
+@placed
+def schema(place: Place) -> None:
+    """Print the JSON Schema of the interchange: what one line of `import` may be."""
+    from ledger.model.command import interchange_schema
+
+    click.echo(as_json_text(interchange_schema(), pretty=not place.as_json))
+
+
+READING = (check, why, history, causes, consequences, entries, remediation, status, audit, schema)

@@ -1,0 +1,371 @@
+"""The suite a store is held to: all laws on a ledger kept in it, and the port by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from ledger.errors import HeadMoved
+from ledger.model.canonical import canonical, digest_of
+from ledger.model.entry import (
+    EMPTY,
+    Attempt,
+    Belief,
+    Dependency,
+    Entry,
+    Head,
+    Justification,
+    Reinstatement,
+    Request,
+    Revocation,
+    Sealed,
+    Verification,
+    seal,
+)
+from ledger.store.base import NodeState, StateStore, Store
+from ledger.testing.desk import Desk, StoreFactory
+from ledger.testing.laws.keeping import Carrying, Chain, History
+from ledger.testing.laws.naming import Contents, Disclosure, References
+from ledger.testing.laws.passing import Ageing, Diverging, Expiring
+from ledger.testing.laws.recording import NeverReviving, Recording, Repeating
+from ledger.testing.laws.superseding import Superseding
+from ledger.testing.laws.validity import Acts, Causes, StaleGround, Validity
+from ledger.testing.laws.withdrawing import Erasing, Withdrawing
+from ledger.testing.laws.writing import Barrier, Batches, Idempotency
+from ledger.testing.page import Page
+
+
+class _Place:
+    """What a store author gives."""
+
+    @pytest.fixture
+    def store(self) -> StoreFactory:
+        raise NotImplementedError("give a fixture `store`: an async callable that returns unopened stores on one place")
+
+
+@pytest.mark.asyncio
+class LedgerContract(
+    Carrying,
+    Contents,
+    References,
+    Disclosure,
+    Acts,
+    StaleGround,
+    Causes,
+    Chain,
+    History,
+    Idempotency,
+    Batches,
+    Barrier,
+    Diverging,
+    Ageing,
+    Expiring,
+    Validity,
+    Erasing,
+    Withdrawing,
+    Superseding,
+    NeverReviving,
+    Repeating,
+    Recording,
+    _Place,  # pytest runs what is inherited last first
+):
+    """The laws; after each test every ledger it left open passes an audit."""
+
+    @pytest_asyncio.fixture
+    async def desk(self, store: StoreFactory) -> AsyncIterator[Desk]:
+        desk = Desk(store)
+        yield desk
+        await desk.finish()
+
+    @pytest_asyncio.fixture
+    async def page(self, desk: Desk) -> Page:
+        return await desk.open()
+
+
+@pytest.mark.asyncio
+class StoreContract(_Place):
+    """The port, as `ledger.store.base.Store` describes it."""
+
+    @pytest_asyncio.fixture
+    async def log(self, store: StoreFactory) -> AsyncIterator[Log]:
+        log = Log(store)
+        yield log
+        for opened in log.stores:
+            await opened.close()
+
+    async def test_a_ledger_that_does_not_exist(self, log: Log) -> None:
+        """A ledger nobody wrote to has no head and no entries, and is not listed."""
+        store = await log.open()
+        assert await store.head(log.name) is None
+        assert await store.read(log.name, 0) == []
+        assert await store.pick(log.name, [1, 2]) == []
+        assert log.name not in await store.ledgers()
+
+    async def test_the_first_append_creates(self, log: Log) -> None:
+        """A ledger comes into being by its first append, and is then listed, in order of names."""
+        store = await log.open()
+        for suffix in (".b", ".a"):
+            await store.append(log.name + suffix, EMPTY, log.entries(1))
+        names = await store.ledgers()
+        assert names == sorted(names)
+        assert {log.name + ".a", log.name + ".b"} <= set(names)
+
+    async def test_entries_come_back_byte_for_byte(self, log: Log) -> None:
+        """What is read is what was appended: envelope, hash, content."""
+        store, entries = await log.open(), log.every_kind()
+        await store.append(log.name, EMPTY, entries)
+        assert await store.read(log.name, 0, content=True) == [log.kept(sealed) for sealed in entries]
+        assert await store.read(log.name, 0) == [sealed._replace(content=None) for sealed in entries]
+
+    async def test_head(self, log: Log) -> None:
+        """The head is the number, hash and moment of the last entry."""
+        store, entries = await log.open(), log.entries(3)
+        await store.append(log.name, EMPTY, entries[:2])
+        assert await store.head(log.name) == head_of(entries[1])
+        await store.append(log.name, head_of(entries[1]), entries[2:])
+        assert await store.head(log.name) == head_of(entries[2])
+
+    async def test_reading_in_pages(self, log: Log) -> None:
+        """`read` gives up to `limit` entries after a number, in order."""
+        store, entries = await log.open(), log.entries(10)
+        await store.append(log.name, EMPTY, entries)
+        assert await store.read(log.name, 0, 4, content=True) == entries[:4]
+        assert await store.read(log.name, 4, 4, content=True) == entries[4:8]
+        assert await store.read(log.name, 8, 4, content=True) == entries[8:]
+        assert await store.read(log.name, 10, 4) == []
+        assert await store.read(log.name, 99, 4) == []
+
+    async def test_picking(self, log: Log) -> None:
+        """`pick` gives entries in the order asked, and leaves out numbers that do not exist."""
+        store, entries = await log.open(), log.entries(5)
+        await store.append(log.name, EMPTY, entries)
+        assert await store.pick(log.name, [4, 1, 9, 3], content=True) == [entries[3], entries[0], entries[2]]
+        assert await store.pick(log.name, [2]) == [entries[1]._replace(content=None)]
+        assert await store.pick(log.name, []) == []
+        assert await store.pick(log.name, [0, 6]) == []
+
+    async def test_many_entries_at_once(self, log: Log) -> None:
+        """One append takes what a caller's batch holds, large contents among it."""
+        store, entries = await log.open(), log.entries(1_000, content="ä" * 1_000)
+        await store.append(log.name, EMPTY, entries)
+        assert await store.read(log.name, 0, content=True) == entries
+        assert await store.head(log.name) == head_of(entries[-1])
+
+    async def test_ledgers_are_apart(self, log: Log) -> None:
+        """Ledgers of one place number their own entries, and share nothing."""
+        store, entries = await log.open(), log.entries(4)
+        await store.append(log.name + ".a", EMPTY, entries)
+        await store.append(log.name + ".b", EMPTY, entries[:2])
+        assert await store.head(log.name + ".b") == head_of(entries[1])
+        assert await store.read(log.name + ".b", 0, content=True) == entries[:2]
+        assert await store.pick(log.name + ".b", [3]) == []
+
+    async def test_the_loser_writes_nothing(self, log: Log) -> None:
+        """`append` raises HeadMoved when the head is not the one expected, and writes nothing."""
+        store, entries = await log.open(), log.entries(6)
+        await store.append(log.name, EMPTY, entries[:2])
+        head = head_of(entries[1])
+        for expects in (EMPTY, head_of(entries[0]), head._replace(hash=bytes(32)), head_of(entries[2])):
+            with pytest.raises(HeadMoved):
+                await store.append(log.name, expects, entries[2:])
+        assert await store.head(log.name) == head
+        assert await store.read(log.name, 0, content=True) == entries[:2]
+        await store.append(log.name, head, entries[2:])
+
+    async def test_a_ledger_that_is_not_there_has_not_the_head_expected(self, log: Log) -> None:
+        """An append that expects entries where there is no ledger creates none."""
+        store, entries = await log.open(), log.entries(3)
+        with pytest.raises(HeadMoved):
+            await store.append(log.name, head_of(entries[1]), entries[2:])
+        assert await store.head(log.name) is None
+        assert log.name not in await store.ledgers()
+
+    async def test_two_writers_racing(self, log: Log) -> None:
+        """Of two who append on the same head at once, one wins and the other writes nothing."""
+        writers = [await log.open(), await log.open()]
+        head, kept = EMPTY, list[Sealed]()
+        for turn in range(10):
+            offers = [log.following(kept, actor=f"{turn}-{number}") for number in range(2)]
+            pairs = zip(writers, offers, strict=True)
+            answers = await asyncio.gather(
+                *(store.append(log.name, head, offer) for store, offer in pairs), return_exceptions=True
+            )
+            assert sorted(type(answer).__name__ for answer in answers) == ["HeadMoved", "NoneType"]
+            won = offers[answers.index(None)]
+            kept += won
+            head = head_of(won[-1])
+            assert await writers[0].head(log.name) == await writers[1].head(log.name) == head
+        assert await writers[1].read(log.name, 0, content=True) == kept
+
+    async def test_erasure_drops_contents(self, log: Log) -> None:
+        """With a revocation the contents go that it erases, whenever they were written; all else stays."""
+        store, entries = await log.open(), log.entries(3, content="hush")
+        await store.append(log.name, EMPTY, entries)
+        last = log.next_to(entries[2], Dependency, digest=digest_of("hush"), key="p", version=4, content='"hush"')
+        erasure = log.next_to(last, Revocation, targets=(1,), mode="erased", erases=(1, 3, 4))
+        await store.append(log.name, head_of(entries[2]), [last, erasure])
+        for reader in (store, await log.open()):
+            found = await reader.read(log.name, 0, content=True)
+            assert [sealed.content for sealed in found] == [None, '"hush"', None, None, None]
+            assert [sealed.envelope for sealed in found] == [sealed.envelope for sealed in (*entries, last, erasure)]
+            assert [sealed.content for sealed in await reader.pick(log.name, [3, 2], content=True)] == [None, '"hush"']
+
+    async def test_only_erasure_drops_contents(self, log: Log) -> None:
+        """Other withdrawals leave the content where it is."""
+        store, entries = await log.open(), log.entries(1)
+        revocation = log.next_to(entries[0], Revocation, targets=(1,))
+        await store.append(log.name, EMPTY, [*entries, revocation])
+        assert (await store.pick(log.name, [1], content=True))[0].content == entries[0].content
+
+    async def test_another_process_sees_what_was_written(self, log: Log) -> None:
+        """What one wrote another reads, and a store opened later too."""
+        one, two = await log.open(), await log.open()
+        entries = log.entries(2)
+        await one.append(log.name, EMPTY, entries[:1])
+        assert await two.read(log.name, 0, content=True) == entries[:1]
+        await two.append(log.name, head_of(entries[0]), entries[1:])
+        assert await one.head(log.name) == head_of(entries[1])
+        await one.close()
+        three = await log.open()
+        assert await three.read(log.name, 0, content=True) == entries
+
+    async def test_moved_tells_what_another_wrote(self, log: Log) -> None:
+        """A store that is not polled tells at once that another wrote."""
+        one, two = await log.open(), await log.open()
+        entries = log.entries(2)
+        await one.append(log.name, EMPTY, entries[:1])
+        for seen, appended in ((EMPTY, entries[:1]), (head_of(entries[0]), entries[1:])):
+            if seen != EMPTY:
+                await one.append(log.name, seen, appended)
+            assert two.poll_s is not None or two.moved(log.name, seen)
+        assert two.poll_s is None or two.poll_s <= 2
+
+    async def test_closing_twice(self, log: Log) -> None:
+        """`close` may be called twice, and before anything was written."""
+        store = await log.open()
+        await store.close()
+        await store.close()
+
+
+@pytest.mark.asyncio
+class StateStoreContract(_Place):
+    """What a store promises besides that shows states on its nodes (`StateStore`)."""
+
+    @pytest_asyncio.fixture
+    async def log(self, store: StoreFactory) -> AsyncIterator[Log]:
+        log = Log(store)
+        yield log
+        for opened in log.stores:
+            await opened.close()
+
+    async def test_states_are_read_as_written(self, log: Log) -> None:
+        """States are kept by entry, with how far they go; what was not written has none."""
+        store = await log.open_shown()
+        await store.append(log.name, EMPTY, log.entries(3))
+        assert await store.take_lease(log.name, "me", 60) == 0
+        await store.write_states(log.name, "me", [NodeState(1, "stale", "superseded"), NodeState(2, "fresh", None)], 2)
+        assert await store.take_lease(log.name, "me", 60) == 2
+        upto, shown = await store.read_states(log.name)
+        assert upto == 2
+        assert {seq: state for seq, state in shown.items() if state[0]} == {1: ("stale", "superseded"), 2: ("fresh", None)}
+
+    async def test_states_never_go_back(self, log: Log) -> None:
+        """An older state is never written over a newer one."""
+        store = await log.open_shown()
+        await store.append(log.name, EMPTY, log.entries(3))
+        await store.take_lease(log.name, "me", 60)
+        await store.write_states(log.name, "me", [NodeState(1, "stale", "superseded")], 3)
+        await store.write_states(log.name, "me", [NodeState(1, "fresh", None)], 2)
+        upto, shown = await store.read_states(log.name)
+        assert (upto, shown[1]) == (3, ("stale", "superseded"))
+
+    async def test_one_holds_the_lease(self, log: Log) -> None:
+        """Only one holder writes states; the lease is free again when its time is over."""
+        store = await log.open_shown()
+        await store.append(log.name, EMPTY, log.entries(1))
+        assert await store.take_lease(log.name, "me", 0.5) == 0
+        assert await store.take_lease(log.name, "you", 60) is None
+        assert await store.take_lease(log.name, "me", 0.5) == 0
+        await asyncio.sleep(0.7)
+        assert await store.take_lease(log.name, "you", 60) == 0
+        assert await store.take_lease(log.name, "me", 60) is None
+
+
+class Log:
+    """Sealed entries made by hand, and the stores a test opened for them."""
+
+    def __init__(self, store: StoreFactory) -> None:
+        self.name = Desk(store).name
+        self.stores: list[Store] = []
+        self._store = store
+
+    async def open(self) -> Store:
+        store = await self._store()
+        await store.open(create=True)
+        self.stores.append(store)
+        return store
+
+    async def open_shown(self) -> StateStore:
+        store = await self.open()
+        assert isinstance(store, StateStore)
+        return store
+
+    def entries(self, count: int, content: str = "text") -> list[Sealed]:
+        """Versions of one key."""
+        entries: list[Sealed] = []
+        for version in range(1, count + 1):
+            entries += self.following(entries, content=content, version=version)
+        return entries
+
+    def following(
+        self, entries: list[Sealed], *, content: str = "text", version: int = 1, actor: str | None = None
+    ) -> list[Sealed]:
+        """One more record on top of these."""
+        last = entries[-1] if entries else None
+        form = canonical(content).decode()
+        return [self.next_to(last, Dependency, digest=digest_of(content), key="p", version=version, actor=actor, content=form)]
+
+    def next_to(self, last: Sealed | None, kind: type[Entry], content: str | None = None, **fields: object) -> Sealed:
+        """One entry, chained to the one before."""
+        seq, chain = (last.entry.seq + 1, last.hash) if last else (1, EMPTY.hash)
+        entry = kind(seq=seq, batch=seq, recorded_at_us=1_767_225_600_000_000 + seq, **fields)  # type: ignore[arg-type]
+        return seal(entry, chain, content)
+
+    def every_kind(self) -> list[Sealed]:
+        """An entry of many kinds, with every field and text that is hard to keep."""
+        odd = 'quotes " \\ and \n lines, \u2028, nul \u0000, 😀, é'
+        form, digest = canonical({odd: odd}).decode(), digest_of({odd: odd})
+        asked = (
+            Request(digest=digest, outcome="recorded", idempotency_key="key é", fell=2),
+            Request(digest=digest, outcome="batch", position=-1, idempotency_key="b"),
+        )
+        made: list[Sealed] = []
+
+        def add(kind: type[Entry], content: str | None = None, **fields: object) -> None:
+            made.append(self.next_to(made[-1] if made else None, kind, content, **fields))
+
+        add(Dependency, form, digest=digest, key="a b/é😀'\"", actor="ä", occurred_at_us=-5, requests=asked)
+        add(Dependency, "1", digest=digest_of(1), key="p", valid_until_us=9_000_000_000_000_000)
+        add(Belief, "null", digest=digest_of(None), because=((1, 2), (2,)), cites=(1,), supersedes=(2,))
+        add(Belief, None, digest=digest_of("gone"), key="q", without_content=True)
+        add(Belief, "[]", digest=digest_of([]), key="q", version=2, amends=4, valid_until_us=None)
+        add(Revocation, targets=(3, 4), mode="erased", reason=odd, erases=(3, 4))
+        add(Revocation, targets=(1,), effective_at_us=7)
+        add(Reinstatement, targets=(1,), lifts=(7,), reason="")
+        add(Verification, targets=(1, 2), observed=(digest, digest_of(2)))
+        add(Verification, targets=(1,), observed=(digest,), valid_until_us=None)
+        add(Justification, targets=(5,), observed=(digest_of([]),), because=((1,),), supersedes=(2,))
+        add(Attempt, targets=(4,), observed=(digest_of("gone"),))
+        return made
+
+    @staticmethod
+    def kept(sealed: Sealed) -> Sealed:
+        """As it is after the erasure among `every_kind`."""
+        return sealed._replace(content=None) if sealed.entry.seq in (3, 4) else sealed
+
+
+def head_of(sealed: Sealed) -> Head:
+    return Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)

@@ -1,0 +1,311 @@
+"""Laws 12 and 13: nothing is edited, the chain holds, and a ledger can be carried elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import pytest
+import rfc8785
+
+from ledger.errors import Corrupt, NoSuchLedger
+from ledger.model.canonical import digest_of
+from ledger.model.entry import Sealed
+from ledger.store.base import PAGE_ENTRIES
+from ledger.testing.desk import Desk, standing
+from ledger.testing.laws.writing import Faulty
+from ledger.testing.page import Page
+
+EVERYTHING = """
+    record     dependency policy {"limit": 500} by alice         -> @1 recorded fresh
+    record     dependency notes "old" valid_until +30s at -1h    -> @2 recorded fresh
+    record     belief ok true because policy & notes             -> @3 recorded fresh
+    record     approval go 1 because ok cites notes              -> @4 recorded fresh
+    record     mutation pay 500 because go at -5s                -> @5 recorded fresh
+    batch idempotency_key whole
+        record decision - "anything" because go | notes          -> @6 recorded fresh
+        record dependency policy {"limit": 500}                  -> @7 repeated fresh
+    wait       10s
+    record     dependency policy {"limit": 501} amends 1         -> @8 amended fresh
+    record     belief ok true because notes                      -> @9 justified fresh
+    verify     notes "new" at -3s                    -> @10 diverged stale diverged, fell notes@1 ok@1 go@1 pay@1 @6
+    record     dependency notes "old" valid_until +1m            -> @11 repeated fresh, revived notes@1 ok@1 go@1 pay@1 @6
+    record     dependency rules "all" supersedes policy          -> @12 recorded fresh, fell policy@2
+    reinstate  policy lifts @12                                  -> @13 reinstated fresh, revived policy@2
+    revoke     @9 reason "not so"                                -> @14 revoked fresh
+    wait       10s
+    revoke     policy effective_at -15s idempotency_key oops     -> @15 revoked stale revoked, fell policy@2 ok@1 go@1 pay@1
+    revoke     policy quarantined                                -> @16 revoked stale quarantined
+    batch
+        record dependency policy {"limit": 501}                  -> … withheld stale quarantined, stands @15 @16…
+        record dependency rules "all"                            -> … repeated fresh
+        record dependency policy {"limit": 200}                  -> @17 recorded stale diverged
+        record dependency policy {"limit": 500}                  -> … condemned stale quarantined, stands @15 @16
+    record     dependency policy {"limit": 200}                  -> …
+    revoke     rules wrong_from_birth                            -> …
+    record     dependency rules "some" restate                   -> …
+    record     dependency rules "some" restate                   -> …
+    record     dependency rules "all"                            -> …
+    record     belief secret "hush"                              -> …
+    record     belief secret "hush hush" because rules           -> …
+    revoke     secret@1 erased                                   -> …
+    record     belief secret "hush" restate                      -> …
+    wait       1m
+    record     context last "words" because notes | rules        -> …
+    remediation                                                  -> needs pay@1 by @16
+"""
+
+
+class History:
+    """Law 12, as far as the log itself goes."""
+
+    async def test_recorded_at_never_decreases(self, page: Page, desk: Desk) -> None:
+        """Law 12: `recorded_at` never decreases, though the machine's clock does."""
+        await page("""
+            record  dependency p 1 valid_until +10s          -> @1 recorded fresh
+            wait    10s
+            record  belief a 1                               -> @3 recorded fresh
+            wait    -1h
+            check   p                                        -> stale expired, cause @1
+            record  belief b 1                               -> @4 recorded fresh
+        """)
+        page = await desk.reopen(page)
+        await page("""
+            check   p                                        -> stale expired, cause @1
+            record  belief c 1                               -> @5 recorded fresh
+            wait    1h
+        """)
+        moments = [entry.recorded_at for entry in await page.ledger.entries()]
+        assert moments == sorted(moments)
+
+    async def test_nothing_is_edited(self, page: Page) -> None:
+        """Law 12: entries stay as they were recorded, whatever is said of them later."""
+        await page("record dependency p 1 -> @1 recorded fresh")
+        before = [line async for line in page.ledger.export(entries=True)]
+        await page("""
+            record  dependency p 2 amends 1                  -> @2 amended fresh
+            revoke  p wrong_from_birth                       -> @3 revoked stale wrong_from_birth, fell p@2
+            record  dependency p 1                           -> @4 condemned stale wrong_from_birth, stands @3
+        """)
+        assert [line async for line in page.ledger.export(entries=True)][:1] == before
+
+    async def test_history_tells_everything_of_a_key(self, page: Page) -> None:
+        """Law 12: the history of a key holds its versions and all events about them."""
+        await page("""
+            record     dependency p 1                        -> @1 recorded fresh
+            record     dependency q 1                        -> @2 recorded fresh
+            record     dependency p 2                        -> @3 recorded fresh, fell p@1
+            verify     p 2 & q 1                             -> @4 verified fresh
+            revoke     p                                     -> @5 revoked stale revoked, fell p@2
+            record     dependency p 2                        -> @6 withheld stale revoked, stands @5
+            reinstate  p                                     -> @7 reinstated fresh, revived p@2
+            record     dependency r 1 supersedes p           -> @8 recorded fresh, fell p@2
+        """)
+        assert [entry.id for entry in await page.ledger.history("p")] == ["@1", "@3", "@4", "@5", "@6", "@7", "@8"]
+        assert [entry.id for entry in await page.ledger.history("q")] == ["@2", "@4"]
+
+    async def test_a_process_that_starts_later_knows_the_same(self, page: Page, desk: Desk) -> None:
+        """Law 12: everything a ledger says comes from its log."""
+        await page(EVERYTHING)
+        before, remedies = await standing(page), await page.ledger.remediation()
+        page = await desk.reopen(page)
+        assert await standing(page) == before
+        assert await page.ledger.remediation() == remedies
+
+    async def test_only_writing_creates(self, desk: Desk) -> None:
+        """Law 12: reading a ledger that does not exist is an error and creates nothing."""
+        page = await desk.open(".new")
+        await page("check p -> unknown not_found")
+        await desk.close(page)
+        with pytest.raises(NoSuchLedger):
+            await desk.open(".new", create=False)
+        page = await desk.open(".new")
+        await page("record belief a 1 -> @1 recorded fresh")
+        await desk.close(page)
+        page = await desk.open(".new", create=False)
+        await page("check a -> fresh")
+
+    async def test_nothing_crosses_two_ledgers(self, page: Page, desk: Desk) -> None:
+        """Law 12: ledgers of one place know nothing of each other."""
+        other = await desk.open(".other")
+        await page("record belief a 1 idempotency_key k      -> @1 recorded fresh")
+        await other("check a @1                              -> unknown not_found; unknown not_found")
+        await other("record belief b 1 because a             -> refused not_found")
+        await other("record decision a 2 idempotency_key k   -> @1 recorded fresh")
+        await page("record belief b 1 because a              -> @2 recorded fresh")
+        await other("revoke a                                -> @2 revoked stale revoked, fell a@1")
+        await page("check a b                                -> fresh; fresh")
+
+
+class Chain:
+    """Law 13."""
+
+    async def test_each_hash_covers_the_entry_and_all_before(self, page: Page) -> None:
+        """Law 13: each hash covers the canonical envelope (RFC 8785) and the hash before it."""
+        await page(EVERYTHING)
+        chain = bytes(32)
+        async for line in page.ledger.export(entries=True):
+            told = json.loads(line)
+            chain = hashlib.sha256(chain + rfc8785.dumps(told["entry"])).digest()
+            assert told["hash"] == chain.hex()
+            if "content" in told:
+                assert told["entry"]["digest"] == digest_of(told["content"])
+        assert (await page.ledger.status()).hash == chain.hex()
+
+    async def test_the_name_is_not_covered(self, page: Page, desk: Desk) -> None:
+        """Law 13: the same entries have the same hashes under another name."""
+        other = await desk.open(".other")
+        for ledger in (page, other):
+            await ledger("""
+                record  dependency p 1 by alice              -> @1 recorded fresh
+                revoke  p                                    -> @2 revoked stale revoked, fell p@1
+            """)
+        assert (await page.ledger.status()).hash == (await other.ledger.status()).hash
+        await page("record belief a 1                        -> @3 recorded fresh")
+        await other("record belief a 1 by bob                -> @3 recorded fresh")
+        assert (await page.ledger.status()).hash != (await other.ledger.status()).hash
+
+    async def test_audit_finds_nothing_where_nothing_is_wrong(self, page: Page) -> None:
+        """Law 13: `audit` computes the chain, the contents and validity from nothing, and holds them against what is told."""
+        await page(EVERYTHING)
+        report = await page.ledger.audit()
+        assert (report.ok, report.entries) == (True, (await page.ledger.status()).head)
+        assert report.hash == (await page.ledger.status()).hash
+
+    async def test_audit_finds_what_was_changed(self, desk: Desk) -> None:
+        """Law 13: a changed content, a changed envelope, a changed hash, a lost content: `audit` names each."""
+        store = Forged(await desk.store())
+        page = await desk.open(store=store)
+        await page("""
+            record  dependency p 500                         -> @1 recorded fresh
+            record  belief a 1 because p                     -> @2 recorded fresh
+        """)
+        forgeries = [
+            lambda first: first._replace(content="5000"),
+            lambda first: first._replace(content=None),
+            lambda first: first._replace(hash=bytes(32)),
+            lambda first: first._replace(envelope=first.envelope.replace(b'"p"', b'"q"')),
+            lambda first: first._replace(envelope=first.envelope.replace(b"}", b',"actor":"eve"}')),
+        ]
+        for forgery in forgeries:
+            store.forgery = forgery
+            report = await page.ledger.audit()
+            assert not report.ok
+            assert "1" in report.problems[0]
+        store.forgery = None
+
+
+class Carrying:
+    """Section 3 of the contract: export, import, restore."""
+
+    async def test_an_import_gives_the_same_numbers_and_states(self, page: Page, desk: Desk) -> None:
+        """Interchange: an export, imported into an empty ledger, gives the same numbers and states."""
+        await page(EVERYTHING)
+        copy = await desk.copy(page)
+        assert await standing(copy) == await standing(page)
+        needs = [[(one.entry.ref, one.needed, one.causes) for one in await each.ledger.remediation()] for each in (page, copy)]
+        assert needs[0] == needs[1]
+
+    async def test_an_import_knows_how_old_things_are(self, page: Page, desk: Desk) -> None:
+        """Interchange: what was verified when is carried along."""
+        await page("""
+            record  dependency p 1                           -> @1 recorded fresh
+            record  dependency q 1 at -5s                    -> @2 recorded fresh
+            wait    60s
+            record  dependency p 1                           -> @3 repeated fresh
+            wait    10s
+        """)
+        copy = await desk.copy(page)
+        for each in (page, copy):
+            await each("check p q max_age 30s                -> fresh; stale unverified, cause @2")
+            await each("check p max_age 5s                   -> stale unverified, cause @3")
+
+    async def test_importing_twice_changes_nothing(self, page: Page, desk: Desk) -> None:
+        """Interchange: running an import again completes it and changes nothing else."""
+        await page(EVERYTHING)
+        copy = await desk.copy(page)
+        before = await standing(copy)
+        report = await copy.ledger.import_lines([line async for line in page.ledger.export()])
+        assert (report.replayed > 0, report.outcomes) == (True, {})
+        assert await standing(copy) == before
+
+    async def test_a_copy_exports_the_same(self, page: Page, desk: Desk) -> None:
+        """Interchange: what was imported gives the same states when it is carried on."""
+        await page(EVERYTHING)
+        copy = await desk.copy(page)
+        third = await desk.copy(copy, ".third")
+        assert await standing(third) == await standing(page)
+
+    async def test_content_that_was_erased_stays_erased(self, page: Page, desk: Desk) -> None:
+        """Interchange: for erased content an export gives its digest, and the copy knows it erased."""
+        await page("""
+            record  dependency p "hush"                      -> @1 recorded fresh
+            record  dependency p "hush" restate              -> @2 recorded fresh, fell p@1
+            record  dependency p "loud"                      -> @3 recorded fresh, fell p@2
+            revoke  p@1 erased                               -> @4 revoked stale erased
+            record  dependency p "hush"                      -> @5 condemned stale erased, stands @4, fell p@3
+        """)
+        copy = await desk.copy(page)
+        await copy("""
+            check   p@1 p@2 p                    -> stale erased, cause @4; stale erased, cause @4; stale diverged, cause @5
+            content p@2                                      -> nothing
+            record  dependency p "hush"                      -> @6 condemned stale erased, stands @4
+            reinstate  p@1                                   -> refused erased_is_final
+        """)
+
+    async def test_idempotency_keys_are_carried(self, page: Page, desk: Desk) -> None:
+        """Interchange: a withdrawal can be lifted in the copy by the idempotency key it was made with."""
+        await page("""
+            record     belief a 1                            -> @1 recorded fresh
+            revoke     a idempotency_key alarm               -> @2 revoked stale revoked, fell a@1
+            revoke     a                                     -> @3 revoked stale revoked
+        """)
+        copy = await desk.copy(page)
+        await copy("reinstate a lifts alarm @3               -> @4 reinstated fresh, revived a@1")
+
+    async def test_a_restored_log_has_the_same_head(self, page: Page, desk: Desk) -> None:
+        """Interchange: the verbatim log is restored with the same numbers, times, hashes and states."""
+        await page(EVERYTHING)
+        verbatim = [line async for line in page.ledger.export(entries=True)]
+        copy = await desk.open(".restored")
+        head = await copy.ledger.restore(verbatim)
+        assert head.hash.hex() == (await page.ledger.status()).hash
+        assert await standing(copy) == await standing(page)
+        assert [line async for line in copy.ledger.export(entries=True)] == verbatim
+        assert await copy.ledger.restore(verbatim) == head
+        await copy("revoke policy@1 effective_at -15s idempotency_key oops -> refused idempotency_conflict")
+
+    async def test_a_forged_log_is_not_restored(self, page: Page, desk: Desk) -> None:
+        """Interchange: `restore` verifies every hash and content, and names the line."""
+        await page("""
+            record  dependency p "yes"                       -> @1 recorded fresh
+            record  belief b 1 because p                     -> @2 recorded fresh
+            record  belief c 1 because b                     -> @3 recorded fresh
+        """)
+        first, second, third = [line async for line in page.ledger.export(entries=True)]
+        copy = await desk.open(".restored")
+        for forged in (
+            [first.replace(b'"yes"', b'"no"'), second],
+            [first.replace(b'"key":"p"', b'"key":"q"'), second],
+            [second],
+            [first, third],
+        ):
+            with pytest.raises(Corrupt) as found:
+                await copy.ledger.restore(forged)
+            assert found.value.details["line"] in (1, 2)
+        await copy("entries -> none")
+        await copy.ledger.restore([first, second, third])
+        await copy("check c -> fresh")
+
+
+class Forged(Faulty):
+    """A store in which somebody changed the first entry."""
+
+    forgery = None
+
+    async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
+        found: Sequence[Sealed] = await super().read(ledger, after, limit, content=content)
+        if self.forgery is None or not content or after:
+            return list(found)
+        return [self.forgery(found[0]), *found[1:]]
