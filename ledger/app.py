@@ -38,6 +38,9 @@ Refs = Sequence[str]
 Because = Sequence[Sequence[str]]
 Moment = str | datetime
 
+EXPORT_LINES = 500
+"""Taken at once: to change threads costs more than to make a line."""
+
 
 class _Keep:
     """Stands for an argument that was not given, where None means something else."""
@@ -389,8 +392,8 @@ class Ledger:
     def export(self, *, entries: bool = False) -> Iterator[bytes]:
         """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""
         lines = self._ledger.export(entries=entries)
-        while (line := self._wait(anext(lines, None))) is not None:
-            yield line
+        while page := self._wait(_next_of(lines, EXPORT_LINES)):
+            yield from page
 
     record = _waited(AsyncLedger.record)
     revoke = _waited(AsyncLedger.revoke)
@@ -448,6 +451,14 @@ class _Loop:
 
 async def _awaited(awaitable: Awaitable[T]) -> T:
     return await awaitable
+
+
+async def _next_of(lines: AsyncIterator[bytes], most: int) -> list[bytes]:
+    """The next lines, so that not each of them changes threads."""
+    page: list[bytes] = []
+    while len(page) < most and (line := await anext(lines, None)) is not None:
+        page.append(line)
+    return page
 
 
 async def _end_others() -> None:

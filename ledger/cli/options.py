@@ -15,6 +15,7 @@ import click
 from ledger.app import Ledger
 from ledger.cli.progress import Bar
 from ledger.cli.render import as_json_text, clean, print_json, print_lines
+from ledger.errors import NoSuchDatabase, NoSuchLedger
 
 Command = Callable[..., int | None]
 """What a click command calls: it answers with its exit code, or nothing for 0."""
@@ -54,10 +55,19 @@ class Place:
 
     @contextlib.contextmanager
     def _opened(self, *, create: bool, dry_run: bool = False) -> Iterator[Ledger]:
-        with Bar("reading the log", unit="entries") as bar:
+        with self._naming_the_store(), Bar("reading the log", unit="entries") as bar:
             ledger = Ledger.open(self.store, self.ledger, create=create, dry_run=dry_run, progress=bar.on)
         with ledger:
             yield ledger
+
+    @contextlib.contextmanager
+    def _naming_the_store(self) -> Iterator[None]:
+        """Who looks in the wrong place is helped most by hearing where that is."""
+        try:
+            yield
+        except (NoSuchLedger, NoSuchDatabase) as error:
+            error.details.setdefault("note", f"this is {self.address}; --store or LEDGER_STORE names another place")
+            raise
 
     def _say_created(self) -> None:
         if self.as_json:

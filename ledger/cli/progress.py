@@ -13,7 +13,7 @@ PATIENCE_S = 0.6
 
 
 class Bar:
-    """`with Bar("importing", total) as bar: bar.to(done)`. Without a total it shows how far, not of how much."""
+    """`with Bar("importing", total) as bar: bar.to(done)`; without a total it shows how far, no more."""
 
     def __init__(self, what: str, total: int | None = None, *, unit: str = "") -> None:
         self.what = what

@@ -34,6 +34,10 @@ UNAVAILABLE_AFTER_S = 20.0
 """How long a write waits for a store that does not answer before its caller is told."""
 
 
+FIRST_PAUSE_S = 0.05
+"""How long about before the first retry; doubled, with jitter, up to a second."""
+
+
 @dataclass(slots=True)
 class Submission:
     """Batches of one caller, in order; the first refusal ends it, what came before stays."""
@@ -245,7 +249,7 @@ class Committer:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
             stop=stop_after_delay(UNAVAILABLE_AFTER_S),
-            wait=wait_random_exponential(multiplier=0.05, max=1.0),
+            wait=wait_random_exponential(multiplier=FIRST_PAUSE_S, max=1.0),
             reraise=True,
         )
         unsure = False

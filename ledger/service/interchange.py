@@ -206,6 +206,8 @@ async def _append_page(ledger: LedgerService, page: list[Sealed], progress: Prog
     await ledger.live.catch_up()
     await ledger.store.append(ledger.name, ledger.live.head, page)
     ledger.live.take_in(page)
+    if ledger.mirror is not None:
+        ledger.mirror.show(sealed.entry.seq for sealed in page if isinstance(sealed.entry, Record))
     if progress is not None:
         progress(len(page))
 

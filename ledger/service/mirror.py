@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 from ledger.errors import StoreError, Unavailable
 from ledger.service.live import Live
@@ -48,6 +49,13 @@ class Mirror:
     def wake(self) -> None:
         """Something changed."""
         self._wake.set()
+
+    def show(self, records: Iterable[int]) -> None:
+        """Write the states of these records too: they were appended without."""
+        with self.live.lock:
+            index = self.live.index
+            for seq in records:
+                self._mark(index.edition[seq], seq)
 
     async def flush(self) -> bool:
         """Write all that is due now; False if another process holds the lease."""
@@ -116,6 +124,10 @@ class Mirror:
         except BaseException:
             with self.live.lock:
                 for edition, since in dirty.items():
-                    assert self.live.index.dirty is not None
-                    self.live.index.dirty[edition] = min(since, self.live.index.dirty.get(edition, since))
+                    self._mark(edition, since)
             raise
+
+    def _mark(self, edition: int, since: int) -> None:
+        dirty = self.live.index.dirty
+        assert dirty is not None
+        dirty[edition] = min(since, dirty.get(edition, since))

@@ -47,22 +47,28 @@ class Desk:
         await copied.ledger.import_lines([line async for line in page.ledger.export()])
         return copied
 
-    async def until_heard(self, page: Page, revision: str) -> None:
-        """Wait until a process has heard of what another wrote."""
+    async def until_heard(self, page: Page, seq: int) -> None:
+        """Wait until a process has heard of an entry that another wrote."""
         async with asyncio.timeout(HEARD_WITHIN_S):
-            while (await page.ledger.check([])).revision.split("@")[1] != revision.split("@")[1]:
+            while (await page.ledger.check([f"@{seq}"])).verdicts[0].reason == "not_found":
                 await asyncio.sleep(0.01)
 
     async def finish(self) -> None:
-        """Close all; whatever a test did, its ledgers must pass an audit."""
-        problems: list[str] = []
-        for page in list(self._open):
-            problems += (await page.ledger.audit()).problems
-            await self.close(page)
-        assert not problems, problems
+        """Close all. Whatever a test did, its ledgers must pass an audit, and be the same after export and import."""
+        try:
+            for page in list(self._open):
+                report = await page.ledger.audit()
+                assert report.ok, report.problems
+            if self._open:
+                copy = await self.copy(self._open[0], ".finish")
+                assert await standing(copy) == await standing(self._open[0])
+        finally:
+            for page in list(self._open):
+                await self.close(page)
 
 
 async def standing(page: Page) -> list[tuple[object, ...]]:
-    """Everything a ledger says of its entries: numbers, names, verdicts."""
+    """Everything a ledger says of its entries: numbers, names, contents, verdicts; and its remedies."""
     entries = await page.ledger.entries(limit=100_000)
-    return [(entry.id, entry.kind, entry.ref, entry.digest, entry.content, entry.verdict) for entry in entries]
+    said = [(entry.id, entry.kind, entry.ref, entry.digest, entry.content, entry.verdict) for entry in entries]
+    return said + [(one.entry.ref, one.needed, one.causes) for one in await page.ledger.remediation()]

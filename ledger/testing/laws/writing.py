@@ -10,7 +10,7 @@ import pytest
 from ledger.app import Ledger
 from ledger.errors import NotFound, Unavailable
 from ledger.model.entry import Head, Sealed
-from ledger.store.base import PAGE_ENTRIES, Store
+from ledger.store.base import PAGE_ENTRIES, NodeState, Store
 from ledger.testing.desk import Desk
 from ledger.testing.page import Page, told
 
@@ -71,7 +71,7 @@ class Barrier:
         await page("revoke p                                  -> @3 revoked stale revoked, fell p@1 b@1")
         await other("record decision d 1 because b            -> @4 recorded stale unsupported")
         await page("record dependency p 1                     -> @5 withheld stale revoked, stands @3")
-        await desk.until_heard(other, page.ledger.revision)
+        await desk.until_heard(other, 5)
         await other("check p b d   -> stale revoked, cause @3; stale unsupported, cause @3; stale unsupported, cause @3")
 
     async def test_two_processes_write_at_once(self, page: Page, desk: Desk) -> None:
@@ -84,8 +84,8 @@ class Barrier:
 
         one, two = await asyncio.gather(write(page, "one"), write(other, "two"))
         assert sorted(one + two) == sorted(f"@{seq}" for seq in range(1, 31))
-        await desk.until_heard(page, other.ledger.revision)
-        await desk.until_heard(other, page.ledger.revision)
+        await desk.until_heard(page, 30)
+        await desk.until_heard(other, 30)
         await page("check one@15 two@15 -> fresh; fresh")
         await other("check one@15 two@15 -> fresh; fresh")
 
@@ -405,10 +405,12 @@ class Faulty(Store):
         self.lose_next: str | None = None
         self.meanwhile = None
 
-    async def append(self, ledger: str, expects: Head, entries: Sequence[Sealed]) -> None:
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
         lost, self.lose_next = self.lose_next, None
         if lost != "commit":
-            await self.store.append(ledger, expects, entries)
+            await self.store.append(ledger, expects, entries, states)
         if self.meanwhile is not None:
             meanwhile, self.meanwhile = self.meanwhile, None
             await meanwhile()
