@@ -101,9 +101,9 @@ class Source:
 
     def _standard_input(self) -> io.RawIOBase:
         try:
-            number = sys.stdin.fileno()
+            number = _stdin().fileno()
         except io.UnsupportedOperation:
-            return sys.stdin.buffer  # type: ignore[return-value]  # none of the system's: a test's
+            return _stdin()  # type: ignore[return-value]  # none of the system's: a test's
         if stat.S_ISREG(os.fstat(number).st_mode) or os.name == "nt":
             return io.FileIO(number, closefd=False)
         return _Patient(number, self._stopped)
@@ -116,7 +116,7 @@ class Source:
             raise Malformed(f"{self.name} is not whole: {error}", line=self.number + 1) from error
         except OSError as error:
             raise FileTrouble(f"cannot read {self.name}: {error.strerror or error}") from error
-        except (ValueError, AttributeError) as error:  # a name with a NUL in it; standard input is closed
+        except ValueError as error:  # a name with a NUL in it
             raise FileTrouble(f"cannot read {self.name}: {error}") from error
 
 
@@ -142,13 +142,19 @@ class _Patient(io.RawIOBase):
         return len(found)
 
 
+def _stdin() -> IO[bytes]:
+    if sys.stdin is None:
+        raise FileTrouble("cannot read standard input: it is closed")
+    return sys.stdin.buffer
+
+
 def read_whole(path: str) -> bytes:
     """A file or standard input (`-`) that is not larger than one line may be."""
     try:
         with contextlib.ExitStack() as stack:
-            stream = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
+            stream = _stdin() if path == "-" else stack.enter_context(open(path, "rb"))
             text = stream.read(LINE_BYTES_MAX + 1)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise FileTrouble(f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}") from error
     if len(text) > LINE_BYTES_MAX:
         raise TooLarge(f"{path!r} is larger than {LINE_BYTES_MAX:,} bytes")
@@ -165,7 +171,7 @@ def target(path: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
         yield sys.stdout.buffer
         return
     try:
-        with _file(Path(os.path.realpath(path))) as stream:
+        with _file(Path(path)) as stream:
             if not path.endswith(".gz"):
                 yield stream
                 return
@@ -181,6 +187,7 @@ def _file(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as stream:
             yield stream
         return
+    path = path.resolve()  # a link goes on pointing where it did
     number, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with open(number, "wb") as stream:

@@ -66,7 +66,9 @@ class Place:
         try:
             yield
         except (NoSuchLedger, NoSuchDatabase) as error:
-            error.details.setdefault("note", f"this is {self.address}; --store or LEDGER_STORE names another place")
+            error.details.setdefault(
+                "note", f"this is {self.address}; --store or LEDGER_STORE names another place"
+            )
             raise
 
     def _say_created(self) -> None:

@@ -73,7 +73,7 @@ def table(rows: Sequence[Sequence[Cell]], indent: str = "") -> list[str]:
 
 
 def _painted(text: str, colour: str | None) -> str:
-    if not colour:
+    if not colour or not text:
         return text
     return click.style(text, dim=True) if colour == "dim" else click.style(text, fg=colour)
 
@@ -151,8 +151,9 @@ def entry_lines(entries: Sequence[EntryView]) -> list[str]:
 
 
 def _entry_cells(entry: EntryView) -> list[Cell]:
+    """What names it, and when it happened: as it was told, else when it was recorded."""
     about = entry.ref if not entry.targets else _some(entry.targets)
-    return [entry.id, (moment(entry.recorded_at), "dim"), entry.kind, "" if about == entry.id else about]
+    return [entry.id, (moment(entry.occurred_at or entry.recorded_at), "dim"), entry.kind, "" if about == entry.id else about]
 
 
 def detail(entry: EntryView) -> str:

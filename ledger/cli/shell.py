@@ -102,7 +102,10 @@ def main() -> NoReturn:
 
 
 def one_line(error: LedgerError) -> str:
-    """`line 17: field because: nothing is recorded under 'pep/9'; did you mean 'pep/8'? (not_found)`"""
+    """`line 17: field because: nothing is recorded under 'pep/9'; did you mean 'pep/8'? (not_found)`
+
+    A `note` among the details says how to go on.
+    """
     details = error.details
     place = []
     if "line" in details:
@@ -112,19 +115,17 @@ def one_line(error: LedgerError) -> str:
     field = details.get("field")
     if field and field not in error.message:
         place.append(f"field {field}")
-    return clean(": ".join([*place, error.message])) + f" ({error.code})"
+    told = ": ".join([*place, error.message])
+    if "note" in details:
+        told += f"; {details['note']}"
+    return f"{clean(told)} ({error.code})"
 
 
 def _tell(error: LedgerError, as_json: bool) -> None:
-    """An error has one line; a note, where there is one, says how to go on."""
-    details = dict(error.details)
-    note = details.pop("note", None)
     if as_json:
         click.echo(as_json_text(error.as_dict(), pretty=False), err=True)
-        return
-    click.echo(click.style("error: ", fg="red", bold=True) + one_line(error), err=True)
-    if note:
-        click.echo(click.style("note: ", bold=True) + clean(note), err=True)
+    else:
+        click.echo(click.style("error: ", fg="red", bold=True) + one_line(error), err=True)
 
 
 def _usage(error: click.ClickException) -> Usage:

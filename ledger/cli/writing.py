@@ -76,7 +76,7 @@ def _content(text: str | None, file: str | None) -> Any:
     try:
         return parse_json(raw)
     except Malformed as error:
-        raise Malformed(f"the content is {error.message}{hint}", field="content") from error
+        raise Malformed(f"content: {error.message}{hint}", field="content") from error
     except LedgerError as error:
         raise error.at(field="content") from error
 

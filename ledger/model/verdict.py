@@ -47,27 +47,39 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return msgspec.to_builtins(self)
 
 
+Found = int | Verdict
+"""What a check found of a reference: the seq of a fresh version, or the verdict of anything else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The answer to a check: one verdict for each reference, in the order asked."""
 
     revision: str
     clock_us: int
-    verdicts: Sequence[Verdict]
+    refs: Sequence[str]
+    found: Sequence[Found]
 
     @property
     def clock(self) -> str:
         return format_moment(self.clock_us)
 
     @property
+    def verdicts(self) -> list[Verdict]:
+        """All verdicts. Those of fresh references are made here: most callers ask only for what was withheld."""
+        pairs = zip(self.refs, self.found, strict=True)
+        return [Verdict(ref, FRESH, None, f"@{one}") if type(one) is int else one for ref, one in pairs]  # type: ignore[misc]
+
+    @property
     def fresh(self) -> list[str]:
         """The references that may be used."""
-        return [verdict.ref for verdict in self.verdicts if verdict.state == FRESH]
+        pairs = zip(self.refs, self.found, strict=True)
+        return [ref for ref, one in pairs if type(one) is int or one.state == FRESH]  # type: ignore[union-attr]
 
     @property
     def withheld(self) -> list[Verdict]:
         """The verdicts of all others; unknown is never fresh."""
-        return [verdict for verdict in self.verdicts if verdict.state != FRESH]
+        return [one for one in self.found if type(one) is not int and one.state != FRESH]  # type: ignore[misc,union-attr]
 
     def as_dict(self) -> dict[str, Any]:
         return {

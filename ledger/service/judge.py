@@ -155,8 +155,8 @@ class _Batch:
         if isinstance(command, BatchCommand) and command.idempotency_key is not None:
             self.asked[command.idempotency_key] = (WHOLE_BATCH, command.sent_digest)
         self.twins: dict[int, int] = {}
-        self.repetitions = _Pending()
-        self.attempts = _Pending()
+        self.repetitions: _Pending | None = None
+        self.attempts: _Pending | None = None
 
     def judge(self) -> Judgement:
         whole = isinstance(self.command, BatchCommand)
@@ -172,7 +172,8 @@ class _Batch:
                 if whole:
                     error.at(command=position)
                 raise
-        self._write_pending()
+        if self.attempts or self.repetitions:
+            self._write_pending()
         for position, twin in self.twins.items():
             self.outcomes[position] = replace(self.outcomes[twin], replayed=True)
         self._check_wants(whole)
@@ -301,7 +302,7 @@ class _Batch:
             return self._add_support(command, position, current, added, overtaken, fields)
         if laws.moves_limit(index, edition, command):
             return self._write(command, position, Verification, "repeated", fields, about=current)
-        return self._gather(self.repetitions, command, position, [(current, _digest(command))], "repeated")
+        return self._look(command, position, [(current, _digest(command))], "repeated")
 
     def _add_support(
         self,
@@ -325,6 +326,7 @@ class _Batch:
     def _attempt(
         self, command: RecordCommand, position: int, about: int, outcome: str, against: list[int]
     ) -> Outcome:
+        self.attempts = self.attempts or _Pending()
         gathered = self._gather(self.attempts, command, position, [(about, _digest(command))], outcome)
         gathered.stands = against
         return gathered
@@ -388,7 +390,13 @@ class _Batch:
         matches = all(
             index.digest_at(index.newest[index.edition[seq]]).hex() == digest[7:] for seq, digest in looks
         )
-        return self._gather(self.repetitions, command, position, looks, "verified" if matches else "diverged")
+        return self._look(command, position, looks, "verified" if matches else "diverged")
+
+    def _look(
+        self, command: SingleCommand, position: int, looks: list[tuple[int, str]], outcome: str
+    ) -> Outcome:
+        self.repetitions = self.repetitions or _Pending()
+        return self._gather(self.repetitions, command, position, looks, outcome)
 
     def _expire(self, command: ExpireCommand, position: int) -> Outcome:
         target = record_named(self.index, laws.resolve_field(self.index, command.target, "target"))
@@ -413,10 +421,13 @@ class _Batch:
         fields |= {"actor": command.actor or self.command.actor, "occurred_at_us": self._occurred_at(command)}
         if isinstance(command, RecordCommand) and "valid_until" in command.model_fields_set:
             fields["valid_until_us"] = command.valid_until
-        fell, revived = self._apply(kind, fields)
-        request = self._request(command, position, outcome, fell=fell.count, revived=revived.count)
+        entry, fell, revived = self._apply(kind, fields)
         # An expiry that the ledger notes itself answers nobody.
-        entry = self._draft(kind, fields, (request,) if command.sent_digest else (), content)
+        if command.sent_digest:
+            self._sign(
+                entry, (self._request(command, position, outcome, fell=fell.count, revived=revived.count),)
+            )
+        self.drafts.append(Draft(entry, content))
         return Outcome(outcome, entry.seq, about or entry.seq, fell=fell, revived=revived)
 
     def _gather(
@@ -436,15 +447,10 @@ class _Batch:
 
     def _write_pending(self) -> None:
         """Attempts and repetitions of the whole batch, one entry each, the one added to last comes last."""
-        if not self.attempts.requests and not self.repetitions.requests:
-            return
-        kinds: list[tuple[_Pending, type[Entry]]] = [
-            (self.attempts, Attempt),
-            (self.repetitions, Verification),
-        ]
-        for pending, kind in sorted(kinds, key=lambda pair: pair[0].latest):
-            if pending.requests:
-                self._write_gathered(pending, kind)
+        gathered = [(self.attempts, Attempt), (self.repetitions, Verification)]
+        pending = [(one, kind) for one, kind in gathered if one is not None]
+        for one, kind in sorted(pending, key=lambda pair: pair[0].latest):
+            self._write_gathered(one, kind)
 
     def _write_gathered(self, pending: _Pending, kind: type[Entry]) -> None:
         actors = {command.actor or self.command.actor for command, _ in pending.requests}
@@ -455,41 +461,33 @@ class _Batch:
             "actor": actors.pop() if len(actors) == 1 else self.command.actor,
             "occurred_at_us": min((moment for moment in moments if moment is not None), default=None),
         }
-        fell, revived = self._apply(kind, fields)
+        entry, fell, revived = self._apply(kind, fields)
         requests = [
             self._request(command, position, answer.outcome, answer.about)
             for (command, position), answer in zip(pending.requests, pending.outcomes, strict=True)
         ]
         requests[0] = msgspec.structs.replace(requests[0], fell=fell.count, revived=revived.count)
-        entry = self._draft(kind, fields, tuple(requests))
+        self._sign(entry, tuple(requests))
+        self.drafts.append(Draft(entry, None))
         pending.outcomes[0].fell, pending.outcomes[0].revived = fell, revived
         for outcome in pending.outcomes:
             outcome.entry = entry.seq
 
-    def _apply(self, kind: type[Entry], fields: dict[str, Any]) -> tuple[Effect, Effect]:
-        """Apply an entry, its requests aside: they will hold what applying it did."""
+    def _apply(self, kind: type[Entry], fields: dict[str, Any]) -> tuple[Entry, Effect, Effect]:
+        """Make the next entry and apply it, still without its requests: they will hold what applying it did."""
         index = self.index
+        entry = kind(seq=len(index.kind), batch=self.first, recorded_at_us=self.parent.now_us, **fields)
         index.watch()
-        index.apply(kind(seq=len(index.kind), **self._common(), **fields))
+        index.apply(entry)
         fell, revived = index.changes()
-        return self._effect(fell), self._effect(revived)
+        return entry, self._effect(fell), self._effect(revived)
 
-    def _draft(
-        self,
-        kind: type[Entry],
-        fields: dict[str, Any],
-        requests: tuple[Request, ...],
-        content: str | None = None,
-    ) -> Entry:
-        entry = kind(seq=self.first + len(self.drafts), **self._common(), **fields, requests=requests)
+    def _sign(self, entry: Entry, requests: tuple[Request, ...]) -> None:
+        """Give an entry the commands it answers. From here on it is frozen."""
+        msgspec.structs.force_setattr(entry, "requests", requests)
         for request in requests:
             if request.idempotency_key is not None:
                 self.index.remember(request.idempotency_key, entry.seq)
-        self.drafts.append(Draft(entry, content))
-        return entry
-
-    def _common(self) -> dict[str, Any]:
-        return {"batch": self.first, "recorded_at_us": self.parent.now_us}
 
     def _effect(self, editions: list[int]) -> Effect:
         if not editions:

@@ -49,6 +49,8 @@ def resolve_support(index: Index, because: Sequence[Sequence[str]]) -> list[Prem
     """Justifications as exact versions; those equal by editions once."""
     if not because:
         return []
+    if len(because) == 1:
+        return [tuple(dict.fromkeys([_resolve_premise(index, ref) for ref in because[0]]))]
     found: dict[frozenset[int], Premises] = {}
     for refs in because:
         premises = tuple(dict.fromkeys([_resolve_premise(index, ref) for ref in refs]))
@@ -58,11 +60,13 @@ def resolve_support(index: Index, because: Sequence[Sequence[str]]) -> list[Prem
 
 def _resolve_premise(index: Index, ref: str) -> int:
     named = entry_number(ref)
-    if named is not None and _is_event(index, named):
+    if named is None or not 0 < named < len(index.kind):
+        return resolve_field(index, ref, "because")
+    if not index.is_record(named):
         raise NotAPremise(
             f"{ref} is a {_kind(index, named)}; only records can be rested on", field="because", ref=ref
         )
-    return resolve_field(index, ref, "because")
+    return named
 
 
 def resolve_superseded(index: Index, supersedes: Sequence[str]) -> tuple[int, ...]:

@@ -123,9 +123,10 @@ class LedgerService:
         """The check without waiting, from any thread; None if the log must be read first."""
         if self.live.behind:
             return None
+        refs = list(refs)
         with self.live.lock:
             reader = self._reader(max_age_s)
-            return Report(self.live.revision, reader.index.clock_us, reader.check(refs))
+            return Report(self.live.revision, reader.index.clock_us, refs, reader.check(refs))
 
     async def check(self, refs: Sequence[str], max_age_s: float | None = None) -> Report:
         """A verdict for each reference, in order. A reference that cannot be resolved is unknown, never an error."""

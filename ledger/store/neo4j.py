@@ -25,7 +25,7 @@ from ledger.store.base import PAGE_ENTRIES, NodeState, StateStore
 from ledger.store.neo4j_nodes import portions, steps
 from ledger.store.neo4j_place import Place
 
-ANSWER_S = 20.0
+ANSWER_S = 15.0
 """How long one statement may take, here and on the server: one that hangs is one that is down."""
 MIGRATION_S = 300.0
 """The same for a migration, which may have to index a large log."""

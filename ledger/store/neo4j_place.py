@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import socket
 from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -34,6 +36,9 @@ from ledger.errors import (
     TooLarge,
     Unavailable,
 )
+
+# What the driver says there is in the errors we raise; without a handler it would land on standard error as well.
+logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
 DEFAULT_DATABASE = "neo4j"
@@ -148,10 +153,14 @@ _BY_CLASS: tuple[tuple[type[Exception], type[LedgerError], str], ...] = (
 )
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """Their own words, as the end of one line: of a server's message the first line tells, of the driver's the last."""
-    if isinstance(error, Neo4jError):
-        lines = (error.message or "").strip().splitlines()[:1]
-    else:
-        lines = str(error).strip().splitlines()[-1:]
-    return f" ({lines[0]})" if lines else ""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return " (connection refused: is it running?)"
+        if isinstance(cause, socket.gaierror):
+            return f" ({cause.strerror})"
+        cause = cause.__cause__
+    lines = (error.message or "").splitlines()[:1] if isinstance(error, Neo4jError) else str(error).splitlines()[-1:]
+    return f" ({lines[0].strip()})" if lines else ""

@@ -326,6 +326,12 @@ def _sealed(envelope: str, chain: bytes, content: str | None = None) -> Sealed:
         raise Corrupt(f"an entry cannot be read: {error}") from error
 
 
+def _read_only(path: Path) -> str:
+    if os.access(path.parent, os.W_OK):
+        return f"{str(path)!r} may not be written to"
+    return f"the folder of {str(path)!r} may not be written to, and SQLite needs that even to read; copy the file elsewhere"
+
+
 @contextlib.contextmanager
 def _translated(path: Path, busy_timeout_s: float) -> Iterator[None]:
     """SQLite's errors in our words; the one place where they are known."""
@@ -340,7 +346,7 @@ def _translated(path: Path, busy_timeout_s: float) -> Iterator[None]:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 raise Locked(f"{name!r} has been locked by another process for {busy_timeout_s:g} s", path=name) from error
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
-                raise ReadOnly(f"{name!r} may not be written to", path=name) from error
+                raise ReadOnly(_read_only(path), path=name) from error
             case sqlite3.SQLITE_FULL:
                 raise Full(f"there is no room left for {name!r}; nothing was recorded", path=name) from error
             case sqlite3.SQLITE_CANTOPEN:

@@ -7,13 +7,15 @@
                 return MyStore(tmp_path / "place")
             return another
 
-`store` gives unopened stores, all on one place, each call as another process would open it. The place need not be empty:
-every test works on ledgers with names of its own. Needs the extra `test` (pytest, pytest-asyncio).
+`store` gives unopened stores, all on one place, each call as another process would open it. The place need
+not be empty: every test works on ledgers with names of its own. pytest and pytest-asyncio must be there.
 """
 
 import pytest
 
-pytest.register_assert_rewrite("ledger.testing.contract", "ledger.testing.desk", "ledger.testing.laws")
+pytest.register_assert_rewrite(
+    "ledger.testing.contract", "ledger.testing.desk", "ledger.testing.laws", "ledger.testing.log"
+)
 
 from ledger.testing.clock import ManualClock  # noqa: E402
 from ledger.testing.contract import LedgerContract, StateStoreContract, StoreContract  # noqa: E402

@@ -6,7 +6,7 @@ from ledger.clock import SECOND
 
 
 class ManualClock:
-    """Stands still until told to go on; given as `clock=` to `Ledger.open`. It begins on 2026-01-01T00:00:00Z."""
+    """Stands still until told to go on; given to `Ledger.open(…, clock=…)`. It begins with the year 2026."""
 
     def __init__(self) -> None:
         self.now_us = 1_767_225_600 * SECOND

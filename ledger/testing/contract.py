@@ -9,32 +9,29 @@ import pytest
 import pytest_asyncio
 
 from ledger.errors import HeadMoved
-from ledger.model.canonical import canonical, digest_of
+from ledger.model.canonical import digest_of
 from ledger.model.entry import (
     EMPTY,
-    Attempt,
-    Belief,
     Dependency,
-    Entry,
-    Head,
-    Justification,
-    Reinstatement,
-    Request,
     Revocation,
     Sealed,
-    Verification,
-    seal,
 )
-from ledger.store.base import NodeState, StateStore, Store
+from ledger.store.base import NodeState
 from ledger.testing.desk import Desk, StoreFactory
+from ledger.testing.laws.acts import Acts
+from ledger.testing.laws.answering import Idempotency
+from ledger.testing.laws.causes import Causes
 from ledger.testing.laws.keeping import Carrying, Chain, History
 from ledger.testing.laws.naming import Contents, Disclosure, References
 from ledger.testing.laws.passing import Ageing, Diverging, Expiring
-from ledger.testing.laws.recording import NeverReviving, Recording, Repeating
+from ledger.testing.laws.recording import Recording
+from ledger.testing.laws.repeating import Repeating
 from ledger.testing.laws.superseding import Superseding
-from ledger.testing.laws.validity import Acts, Causes, StaleGround, Validity
+from ledger.testing.laws.validity import StaleGround, Validity
 from ledger.testing.laws.withdrawing import Erasing, Withdrawing
-from ledger.testing.laws.writing import Barrier, Batches, Idempotency
+from ledger.testing.laws.withholding import Withholding
+from ledger.testing.laws.writing import Barrier, Batches
+from ledger.testing.log import Log, head_of
 from ledger.testing.page import Page
 
 
@@ -43,7 +40,9 @@ class _Place:
 
     @pytest.fixture
     def store(self) -> StoreFactory:
-        raise NotImplementedError("give a fixture `store`: an async callable that returns unopened stores on one place")
+        raise NotImplementedError(
+            "give a fixture `store`: an async callable that returns unopened stores on one place"
+        )
 
 
 @pytest.mark.asyncio
@@ -67,7 +66,7 @@ class LedgerContract(
     Erasing,
     Withdrawing,
     Superseding,
-    NeverReviving,
+    Withholding,
     Repeating,
     Recording,
     _Place,  # pytest runs what is inherited last first
@@ -204,14 +203,21 @@ class StoreContract(_Place):
         """With a revocation the contents go that it erases, whenever they were written; all else stays."""
         store, entries = await log.open(), log.entries(3, content="hush")
         await store.append(log.name, EMPTY, entries)
-        last = log.next_to(entries[2], Dependency, digest=digest_of("hush"), key="p", version=4, content='"hush"')
+        last = log.next_to(
+            entries[2], Dependency, digest=digest_of("hush"), key="p", version=4, content='"hush"'
+        )
         erasure = log.next_to(last, Revocation, targets=(1,), mode="erased", erases=(1, 3, 4))
         await store.append(log.name, head_of(entries[2]), [last, erasure])
         for reader in (store, await log.open()):
             found = await reader.read(log.name, 0, content=True)
             assert [sealed.content for sealed in found] == [None, '"hush"', None, None, None]
-            assert [sealed.envelope for sealed in found] == [sealed.envelope for sealed in (*entries, last, erasure)]
-            assert [sealed.content for sealed in await reader.pick(log.name, [3, 2], content=True)] == [None, '"hush"']
+            assert [sealed.envelope for sealed in found] == [
+                sealed.envelope for sealed in (*entries, last, erasure)
+            ]
+            assert [sealed.content for sealed in await reader.pick(log.name, [3, 2], content=True)] == [
+                None,
+                '"hush"',
+            ]
 
     async def test_only_erasure_drops_contents(self, log: Log) -> None:
         """Other withdrawals leave the content where it is."""
@@ -266,11 +272,28 @@ class StateStoreContract(_Place):
         store = await log.open_shown()
         await store.append(log.name, EMPTY, log.entries(3))
         assert await store.take_lease(log.name, "me", 60) == 0
-        await store.write_states(log.name, "me", [NodeState(1, "stale", "superseded"), NodeState(2, "fresh", None)], 2)
+        await store.write_states(
+            log.name, "me", [NodeState(1, "stale", "superseded"), NodeState(2, "fresh", None)], 2
+        )
         assert await store.take_lease(log.name, "me", 60) == 2
         upto, shown = await store.read_states(log.name)
         assert upto == 2
-        assert {seq: state for seq, state in shown.items() if state[0]} == {1: ("stale", "superseded"), 2: ("fresh", None)}
+        assert {seq: state for seq, state in shown.items() if state[0]} == {
+            1: ("stale", "superseded"),
+            2: ("fresh", None),
+        }
+
+    async def test_a_record_is_born_with_its_state(self, log: Log) -> None:
+        """States given with an append are shown with the entries, and written over by newer ones only."""
+        store, entries = await log.open_shown(), log.entries(2)
+        await store.append(
+            log.name, EMPTY, entries, [NodeState(1, "stale", "superseded"), NodeState(2, "fresh", None)]
+        )
+        _, shown = await store.read_states(log.name)
+        assert shown == {1: ("stale", "superseded"), 2: ("fresh", None)}
+        await store.take_lease(log.name, "me", 60)
+        await store.write_states(log.name, "me", [NodeState(2, "stale", "revoked")], 1)
+        assert (await store.read_states(log.name))[1][2] == ("fresh", None)
 
     async def test_states_never_go_back(self, log: Log) -> None:
         """An older state is never written over a newer one."""
@@ -292,80 +315,3 @@ class StateStoreContract(_Place):
         await asyncio.sleep(0.7)
         assert await store.take_lease(log.name, "you", 60) == 0
         assert await store.take_lease(log.name, "me", 60) is None
-
-
-class Log:
-    """Sealed entries made by hand, and the stores a test opened for them."""
-
-    def __init__(self, store: StoreFactory) -> None:
-        self.name = Desk(store).name
-        self.stores: list[Store] = []
-        self._store = store
-
-    async def open(self) -> Store:
-        store = await self._store()
-        await store.open(create=True)
-        self.stores.append(store)
-        return store
-
-    async def open_shown(self) -> StateStore:
-        store = await self.open()
-        assert isinstance(store, StateStore)
-        return store
-
-    def entries(self, count: int, content: str = "text") -> list[Sealed]:
-        """Versions of one key."""
-        entries: list[Sealed] = []
-        for version in range(1, count + 1):
-            entries += self.following(entries, content=content, version=version)
-        return entries
-
-    def following(
-        self, entries: list[Sealed], *, content: str = "text", version: int = 1, actor: str | None = None
-    ) -> list[Sealed]:
-        """One more record on top of these."""
-        last = entries[-1] if entries else None
-        form = canonical(content).decode()
-        return [self.next_to(last, Dependency, digest=digest_of(content), key="p", version=version, actor=actor, content=form)]
-
-    def next_to(self, last: Sealed | None, kind: type[Entry], content: str | None = None, **fields: object) -> Sealed:
-        """One entry, chained to the one before."""
-        seq, chain = (last.entry.seq + 1, last.hash) if last else (1, EMPTY.hash)
-        entry = kind(seq=seq, batch=seq, recorded_at_us=1_767_225_600_000_000 + seq, **fields)  # type: ignore[arg-type]
-        return seal(entry, chain, content)
-
-    def every_kind(self) -> list[Sealed]:
-        """An entry of many kinds, with every field and text that is hard to keep."""
-        odd = 'quotes " \\ and \n lines, \u2028, nul \u0000, 😀, é'
-        form, digest = canonical({odd: odd}).decode(), digest_of({odd: odd})
-        asked = (
-            Request(digest=digest, outcome="recorded", idempotency_key="key é", fell=2),
-            Request(digest=digest, outcome="batch", position=-1, idempotency_key="b"),
-        )
-        made: list[Sealed] = []
-
-        def add(kind: type[Entry], content: str | None = None, **fields: object) -> None:
-            made.append(self.next_to(made[-1] if made else None, kind, content, **fields))
-
-        add(Dependency, form, digest=digest, key="a b/é😀'\"", actor="ä", occurred_at_us=-5, requests=asked)
-        add(Dependency, "1", digest=digest_of(1), key="p", valid_until_us=9_000_000_000_000_000)
-        add(Belief, "null", digest=digest_of(None), because=((1, 2), (2,)), cites=(1,), supersedes=(2,))
-        add(Belief, None, digest=digest_of("gone"), key="q", without_content=True)
-        add(Belief, "[]", digest=digest_of([]), key="q", version=2, amends=4, valid_until_us=None)
-        add(Revocation, targets=(3, 4), mode="erased", reason=odd, erases=(3, 4))
-        add(Revocation, targets=(1,), effective_at_us=7)
-        add(Reinstatement, targets=(1,), lifts=(7,), reason="")
-        add(Verification, targets=(1, 2), observed=(digest, digest_of(2)))
-        add(Verification, targets=(1,), observed=(digest,), valid_until_us=None)
-        add(Justification, targets=(5,), observed=(digest_of([]),), because=((1,),), supersedes=(2,))
-        add(Attempt, targets=(4,), observed=(digest_of("gone"),))
-        return made
-
-    @staticmethod
-    def kept(sealed: Sealed) -> Sealed:
-        """As it is after the erasure among `every_kind`."""
-        return sealed._replace(content=None) if sealed.entry.seq in (3, 4) else sealed
-
-
-def head_of(sealed: Sealed) -> Head:
-    return Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)

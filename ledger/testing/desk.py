@@ -14,10 +14,11 @@ from ledger.testing.page import Page
 StoreFactory = Callable[[], Awaitable[Store]]
 
 HEARD_WITHIN_S = 10.0
+AGES_S = (5, 15, 35, 65, 125)
 
 
 class Desk:
-    """One place, one clock, and ledgers with names no other test uses. Each `open` is as another process would."""
+    """One place, one clock, and ledgers with names no other test uses. Each `open` is a process more."""
 
     def __init__(self, store: StoreFactory) -> None:
         self.store = store
@@ -25,10 +26,17 @@ class Desk:
         self.name = f"contract-{uuid.uuid4().hex}"
         self._open: list[Page] = []
 
-    async def open(self, suffix: str = "", *, store: Store | None = None, create: bool = True) -> Page:
+    async def open(
+        self,
+        suffix: str = "",
+        *,
+        store: Store | None = None,
+        clock: ManualClock | None = None,
+        create: bool = True,
+    ) -> Page:
         """The test's ledger, or another one beside it with a suffix to its name."""
-        store = store or await self.store()
-        page = Page(await AsyncLedger.open(store, self.name + suffix, create=create, clock=self.clock), self.clock)
+        store, clock = store or await self.store(), clock or self.clock
+        page = Page(await AsyncLedger.open(store, self.name + suffix, create=create, clock=clock), clock)
         self._open.append(page)
         return page
 
@@ -54,7 +62,7 @@ class Desk:
                 await asyncio.sleep(0.01)
 
     async def finish(self) -> None:
-        """Close all. Whatever a test did, its ledgers must pass an audit, and be the same after export and import."""
+        """Close all. Whatever a test did, an audit finds nothing, and export and import make it again."""
         try:
             for page in list(self._open):
                 report = await page.ledger.audit()
@@ -68,7 +76,12 @@ class Desk:
 
 
 async def standing(page: Page) -> list[tuple[object, ...]]:
-    """Everything a ledger says of its entries: numbers, names, contents, verdicts; and its remedies."""
+    """All a ledger says of its entries: numbers, names, contents, verdicts at several ages, remedies."""
     entries = await page.ledger.entries(limit=100_000)
-    said = [(entry.id, entry.kind, entry.ref, entry.digest, entry.content, entry.verdict) for entry in entries]
+    said: list[tuple[object, ...]] = [
+        (entry.id, entry.kind, entry.ref, entry.digest, entry.content, entry.verdict) for entry in entries
+    ]
+    for max_age_s in AGES_S:
+        report = await page.ledger.check([entry.id for entry in entries], max_age_s=max_age_s)
+        said += [(max_age_s, verdict) for verdict in report.verdicts]
     return said + [(one.entry.ref, one.needed, one.causes) for one in await page.ledger.remediation()]

@@ -2,13 +2,14 @@
 
     record  dependency policy/refund {"limit": 500}      -> @1 recorded fresh
     record  belief refund-ok true because policy/refund  -> @2 recorded fresh
-    record  dependency policy/refund {"limit": 200}      -> @3 recorded fresh, fell policy/refund@1 refund-ok@1
+    record  dependency policy/refund {"limit": 200}     -> @3 recorded fresh, fell policy/refund@1 refund-ok@1
     check   refund-ok                                    -> stale unsupported, cause @3
 
 What a line may say (`…` in an expectation stands for any text; a line without one only has to pass):
 
     record  KIND KEY CONTENT   KEY - for none; CONTENT is JSON without outer spaces, or a word
-            because a & b | c  cites a b  supersedes a b  amends N  expects N  restate  require_fresh  valid_until +10s
+            because a & b | c  cites a b  supersedes a b  amends N  expects N  restate  require_fresh
+            valid_until +10s   or null
     revoke  REF [MODE]         effective_at -5s  reason "…"
     reinstate REF              lifts @3 KEY
     verify  REF CONTENT        & REF CONTENT …; CONTENT may be a digest
@@ -92,18 +93,25 @@ class Page:
                 return "; ".join(map(judged, verdicts))
             case "why":
                 path = (await self.ledger.why(words[0])).path
-                return " > ".join(f"{step.entry.ref} {step.reason or ''}".strip() for step in path) or "nothing"
+                return (
+                    " > ".join(f"{step.entry.ref} {step.reason or ''}".strip() for step in path) or "nothing"
+                )
             case "names":
                 return (await self.ledger.entry(words[0])).ref
             case "content":
                 content = (await self.ledger.entry(words[0])).content
                 return "nothing" if content is None else json.dumps(content, separators=(",", ":"))
             case "entries":
-                return " ".join(entry.id for entry in await self.ledger.entries(kinds=words or None)) or "none"
+                return (
+                    " ".join(entry.id for entry in await self.ledger.entries(kinds=words or None)) or "none"
+                )
             case "remediation":
                 remedies = await self.ledger.remediation()
                 acts = [(one.entry.ref, " ".join(one.causes), one.needed) for one in remedies]
-                return "; ".join(f"{'needs' if needed else 'lapsed'} {ref} by {by}" for ref, by, needed in acts) or "none"
+                return (
+                    "; ".join(f"{'needs' if needed else 'lapsed'} {ref} by {by}" for ref, by, needed in acts)
+                    or "none"
+                )
         raise AssertionError(f"a page cannot say {op!r}")
 
     async def _batch(self, words: list[Any], within: list[tuple[int, str]]) -> str:
@@ -123,19 +131,24 @@ class Page:
         return result
 
     def _command(self, op: str, words: list[Any]) -> dict[str, Any]:
-        first = next((at for at, word in enumerate(words) if isinstance(word, _Word) and word in _OPTIONS), len(words))
-        said, command = words[:first], {"op": op}
+        first = next(
+            (at for at, word in enumerate(words) if isinstance(word, _Word) and word in _OPTIONS), len(words)
+        )
+        said = words[:first]
+        command: dict[str, Any] = {"op": op}
         match op:
             case "record":
                 kind, key, content = said
-                command |= {"kind": str(kind), "content": _content(content)} | ({} if key == "-" else {"key": str(key)})
+                command |= {"kind": str(kind), "content": _content(content)}
+                command |= {} if key == "-" else {"key": str(key)}
             case "revoke":
                 command |= dict(zip(("target", "mode"), map(str, said), strict=False))
             case "reinstate":
                 command |= {"target": str(said[0])}
             case "verify":
                 looks = [(str(ref), _digest(content)) for ref, content in _parted(said, "&")]
-                command |= {"targets": looks} if len(looks) > 1 else dict(zip(("target", "digest"), looks[0], strict=True))
+                single = dict(zip(("target", "digest"), looks[0], strict=True))
+                command |= single if len(looks) == 1 else {"targets": looks}
         return command | self._options(words[first:])
 
     def _options(self, words: list[Any]) -> dict[str, Any]:
@@ -165,7 +178,7 @@ class Page:
         return format_moment(self.clock.now_us + round(_seconds(word) * SECOND))
 
 
-# -- how answers are told -----------------------------------------------------------------------------------------------
+# -- how answers are told ------------------------------------------------------------------------------------
 
 
 def told(result: Result) -> str:
@@ -188,7 +201,9 @@ def _state(verdict: Verdict) -> str:
 
 
 def _effect(effect: Effect) -> str:
-    return " ".join(effect.first if effect.count == len(effect.first) else (*effect.first, f"({effect.count} in all)"))
+    return " ".join(
+        effect.first if effect.count == len(effect.first) else (*effect.first, f"({effect.count} in all)")
+    )
 
 
 def _refusal(error: LedgerError) -> tuple[str, str]:
@@ -208,16 +223,24 @@ def _compare(number: int, line: str, expected: str | None, *came: str) -> None:
             return
     elif any(re.fullmatch(".*".join(map(re.escape, _ANY.split(expected))), text) for text in came):
         return
-    raise AssertionError(f"line {number} of the page says\n    {line}\nbut what came is\n    {came[-1] or 'nothing'}")
+    raise AssertionError(
+        f"line {number} of the page says\n    {line}\nbut what came is\n    {came[-1] or 'nothing'}"
+    )
 
 
-# -- how lines are read ---------------------------------------------------------------------------------------------------
+# -- how lines are read --------------------------------------------------------------------------------------
 
 
 def _lines(text: str) -> Iterator[tuple[int, str, list[tuple[int, str]]]]:
     """(number, line, the numbered lines indented under it); empty lines and comments (#) left out."""
-    numbered = [(number, line) for number, line in enumerate(textwrap.dedent(text.strip("\n")).splitlines(), start=1)]
-    said = [(number, line.rstrip()) for number, line in numbered if line.strip() and not line.lstrip().startswith("#")]
+    numbered = [
+        (number, line) for number, line in enumerate(textwrap.dedent(text.strip("\n")).splitlines(), start=1)
+    ]
+    said = [
+        (number, line.rstrip())
+        for number, line in numbered
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
     while said:
         number, line = said.pop(0)
         within = []

@@ -331,7 +331,9 @@ class Index:
 
     def changes(self) -> tuple[list[int], list[int]]:
         """Editions that fell and that revived since `watch`; those born since then are in neither."""
-        was, self._was_valid = self._was_valid or {}, None
+        was, self._was_valid = self._was_valid, None
+        if not was:
+            return [], []
         fell = [edition for edition, before in was.items() if before and not self.valid[edition]]
         revived = [edition for edition, before in was.items() if not before and self.valid[edition]]
         return fell, revived
@@ -500,9 +502,10 @@ class Index:
         self.kind.append(KIND_CODES[record.kind])
         self.subject.append(seq)
         self.version.append(record.version)
-        self.previous.append(self.newest_of_key[key] if key != NONE else 0)
+        before = self.newest_of_key[key] if key != NONE else seq
+        self.previous.append(before if before != seq else 0)
         self.digest.extend(digest)
-        if key != NONE:
+        if before != seq:
             self._put(self.newest_of_key, key, seq)
         if record.amends is not None:
             edition = self.edition[record.amends]
@@ -530,20 +533,21 @@ class Index:
             self._put(self.keys, record.key, key)
             self.key_names.append(record.key)
             self.key_kind.append(KIND_CODES[record.kind])
-            self.youngest.append(NONE)
-            self.current.append(NONE)
-            self.newest_of_key.append(0)
+            # Its first edition is the next one born. Rows that are new need no journal: undone, they are cut off.
+            self.youngest.append(len(self.flags))
+            self.current.append(len(self.flags))
+            self.newest_of_key.append(record.seq)
         return key
 
     def _bear(self, record: Record, key: int) -> int:
         """A new edition, with its support, superseding the older ones of its key."""
         edition = len(self.flags)
-        older = self.youngest[key] if key != NONE else NONE
+        older = self.youngest[key] if key != NONE else edition
         overtaken = key in self.superseded_by and bool(self.effective_supersessions(key))
         self.key_of.append(key)
         self.birth.append(record.seq)
         self.newest.append(record.seq)
-        self.older.append(older)
+        self.older.append(older if older != edition else NONE)
         self.younger.append(NONE)
         self.flags.append(SUPERSEDED if overtaken else 0)
         self.valid.append(0)
@@ -558,13 +562,10 @@ class Index:
         for premises in record.because:
             self._justify(edition, premises, record.seq)
         self.valid[edition] = not overtaken and (not record.because or self.standing[edition] > 0)
-        if key != NONE:
+        if older != edition:
             self._put(self.youngest, key, edition)
-            if older == NONE:
-                self._put(self.current, key, edition)
-            else:
-                self._put(self.younger, older, edition)
-                self._settle_current(key)
+            self._put(self.younger, older, edition)
+            self._settle_current(key)
         return edition
 
     def _justify(self, edition: int, premises: tuple[int, ...], seq: int) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ledger.errors import Ambiguous, Malformed, NotFound
 from ledger.model.reference import Reference, parse_reference
-from ledger.model.verdict import AMENDED, FRESH, STALE, STALE_REASONS, UNKNOWN, Verdict
+from ledger.model.verdict import AMENDED, FRESH, STALE, STALE_REASONS, UNKNOWN, Found, Verdict
 from ledger.validity.index import NONE, SUPERSEDED, WITHDRAWN, WRONG_FROM_BIRTH, Index
 from ledger.validity.resolve import name_of, record_named, resolve
 
@@ -31,32 +31,33 @@ class Reader:
         # Causes depend on the cutoff, which moves with the clock; without one they hold until something changes.
         self._causes: dict[int, int] = {} if max_age_us is not None else index.memo.setdefault("causes", {})
 
-    def check(self, refs: Iterable[str]) -> list[Verdict]:
-        """One verdict for each reference, in the order asked. Never raises for a reference."""
+    def check(self, refs: Iterable[str]) -> list[Found]:
+        """The verdict of each reference in the order asked, a fresh one as its seq. Never raises for a reference."""
+        if self.cutoff_us is not None:
+            return [self.verdict(ref) for ref in refs]
         index = self.index
         keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
-        edition_of, digests = index.edition, index.digest
-        judge_all = self.cutoff_us is not None
-        verdicts = []
+        newest_of_key, edition_of, digests = index.newest_of_key, index.edition, index.digest
+        found: list[Found] = []
+        # The hot path: a key, or a key with the whole digest of its newest version, that is valid. Everything else,
+        # odd references among it, goes the long way.
         for ref in refs:
-            # The hot path: a key, or a key with the whole digest of its newest version, that is valid.
-            if type(ref) is str and not judge_all:
-                key = keys.get(ref)
-                if key is not None:
-                    edition = current[key]
-                    if edition != NONE and valid[edition]:
-                        verdicts.append(Verdict(ref, FRESH, None, f"@{newest[edition]}"))
+            try:
+                name, digest_follows, text = ref.rpartition("@sha256:")
+                if digest_follows:
+                    seq = newest_of_key[keys[name]]
+                    if valid[edition_of[seq]] and digests[32 * seq : 32 * seq + 32].hex() == text:
+                        found.append(seq)
                         continue
-                elif ref[-72:-64] == "@sha256:":
-                    key = keys.get(ref[:-72])
-                    if key is not None:
-                        seq = index.newest_of_key[key]
-                        edition = edition_of[seq]
-                        if digests[32 * seq : 32 * seq + 32].hex() == ref[-64:] and valid[edition]:
-                            verdicts.append(Verdict(ref, FRESH, None, f"@{seq}"))
-                            continue
-            verdicts.append(self.verdict(ref))
-        return verdicts
+                else:
+                    edition = current[keys[ref]]
+                    if edition >= 0 and valid[edition]:
+                        found.append(newest[edition])
+                        continue
+            except (KeyError, AttributeError):
+                pass
+            found.append(self.verdict(ref))
+        return found
 
     def verdict(self, ref: str) -> Verdict:
         """What the ledger says of one reference; unknown, never an error, for what cannot be resolved."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from ledger.errors import Malformed
 from ledger.model.canonical import digest_of
 from ledger.testing.page import Page
 
@@ -25,7 +30,7 @@ class References:
             names   p@{digest}                               -> p@1
             names   p@{digest[:15]}                          -> p@1
             names   @2                                       -> p@2
-            check   @3 p@{digest[:71]}                       -> fresh; stale superseded, cause @2, successor p@2
+            check   @3 p@{digest[:71]}                     -> fresh; stale superseded, cause @2, successor p@2
         """)
 
     async def test_the_newest_version_with_a_digest(self, page: Page) -> None:
@@ -54,6 +59,8 @@ class References:
         await page(f"""
             record  belief a 1                               -> @1 recorded fresh
             check   b a@2 a@0 @2 @0 a  -> {"unknown not_found…; " * 5}fresh
+            why     b                                        -> refused not_found
+            content a@2                                      -> refused not_found
             record  belief c 1 because a@2                   -> refused not_found
             record  belief c 1 because @2                    -> refused not_found
             record  belief c 1 because a@{digest_of("?")}    -> refused not_found
@@ -70,14 +77,14 @@ class References:
         """)
 
     async def test_what_fits_several(self, page: Page) -> None:
-        """References: digits that fit two contents of a key, and events that act on several entries, are `ambiguous`."""
+        """References: digits that fit two contents, and events on several entries, are `ambiguous`."""
         one, two = map(digest_of, ALIKE)
         assert one[:15] == two[:15]
         await page(f"""
             record  dependency p {ALIKE[0]}                  -> @1 recorded fresh
             record  dependency p {ALIKE[1]}                  -> @2 recorded fresh, fell p@1
             check   p@{one[:15]} p                           -> unknown ambiguous; fresh
-            check   p@{one[:20]} p@{two[:20]}                -> stale superseded, cause @2, successor p@2; fresh
+            check   p@{one[:20]} p@{two[:20]}              -> stale superseded, cause @2, successor p@2; fresh
             record  belief b 1 because p@{one[:15]}          -> refused ambiguous
             record  dependency q 1                           -> @3 recorded fresh
             verify  p {ALIKE[1]} & q 1                       -> @4 verified fresh
@@ -99,7 +106,7 @@ class References:
         """)
 
     async def test_a_digest_not_found_has_a_successor(self, page: Page) -> None:
-        """References: a digest not found under a known key is `not_found`, with the successor filled in if fresh."""
+        """References: a digest not found under a known key is `not_found`, with the `successor`."""
         await page(f"""
             record  dependency p 1                           -> @1 recorded fresh
             record  dependency p 2                           -> @2 recorded fresh, fell p@1
@@ -110,7 +117,7 @@ class References:
         """)
 
     async def test_fine_keys(self, page: Page) -> None:
-        """References: what follows the last @ selects only if it is digits or a digest; all else belongs to the key."""
+        """References: after the last @ digits or a digest select; all else belongs to the key."""
         await page("""
             record  dependency actions/checkout@v4 1         -> @1 recorded fresh
             record  dependency ada@example.org 1             -> @2 recorded fresh
@@ -127,8 +134,18 @@ class References:
         """)
 
     async def test_keys_that_are_none(self, page: Page) -> None:
-        """References: a key is printable NFC text up to 512 bytes, without outer spaces, that cannot be read as a selector."""
-        for key in ('"@a"', "a@1", "a@sha256:0123abcd", '" a"', '"a "', '"a\\nb"', '"e\\u0301"', f'"{"é" * 257}"', '""'):
+        """References: a key is printable NFC text up to 512 bytes, without outer spaces, no selector."""
+        for key in (
+            '"@a"',
+            "a@1",
+            "a@sha256:0123abcd",
+            '" a"',
+            '"a "',
+            '"a\\nb"',
+            '"e\\u0301"',
+            f'"{"é" * 257}"',
+            '""',
+        ):
             await page(f"record belief {key} 1 -> refused malformed")
         await page(f'record belief "{"é" * 256}" 1 -> @1 recorded fresh')
 
@@ -139,7 +156,18 @@ class Contents:
     async def test_any_json(self, page: Page) -> None:
         """Content: any JSON, and it comes back as it was."""
         for number, content in enumerate(
-            ("null", "true", "0", "-1.5", "1e-7", '""', '"\\u0000 \\"quoted\\" \\u2028 😀"', "[]", "{}", '{"b":[{"a":null}],"é":9007199254740991}')
+            (
+                "null",
+                "true",
+                "0",
+                "-1.5",
+                "1e-7",
+                '""',
+                '"\\u0000 \\"quoted\\" \\u2028 😀"',
+                "[]",
+                "{}",
+                '{"b":[{"a":null}],"é":9007199254740991}',
+            )
         ):
             await page(f"""
                 record  belief a/{number} {content}          -> @{number + 1} recorded fresh
@@ -163,6 +191,27 @@ class Contents:
             record  belief a 9007199254740991                -> @1 recorded fresh
         """)
 
+    async def test_ill_formed_commands(self, page: Page) -> None:
+        """Content: unknown fields, wrong types and missing fields are `malformed`, and the field is named."""
+        record: dict[str, Any] = {"op": "record", "kind": "belief", "key": "a", "content": 1}
+        ill_formed: dict[str, dict[str, Any]] = {
+            "colour": record | {"colour": "red"},
+            "kind": record | {"kind": "rumour"},
+            "key": record | {"key": 7},
+            "because.0": record | {"because": [[]]},
+            "amends": record | {"amends": "1"},
+            "occurred_at": record | {"occurred_at": "2026-01-01T00:00:00"},
+            "actor": record | {"actor": "a\u0007b"},
+            "op": {"op": "forget", "target": "a"},
+            "target": {"op": "revoke"},
+            "mode": {"op": "revoke", "target": "a", "mode": "gone"},
+        }
+        for field, command in ill_formed.items():
+            with pytest.raises(Malformed) as refused:
+                await page.ledger.apply([command])
+            assert str(refused.value.details.get("field")).startswith(field), command
+        await page("entries -> none")
+
     async def test_limits(self, page: Page) -> None:
         """Content: up to 1 MiB in canonical form and 64 levels; more is `too_large`."""
         await page(f"""
@@ -178,7 +227,7 @@ class Disclosure:
     """Law 17."""
 
     async def test_what_is_withheld_is_named(self, page: Page) -> None:
-        """Law 17: what is withheld is named with its reason, its cause and the way back; unknown is never fresh."""
+        """Law 17: what is withheld is named with reason, cause and the way back; unknown is never fresh."""
         await page("""
             record     dependency p 1                        -> @1 recorded fresh
             record     belief b 1 because p                  -> @2 recorded fresh
@@ -193,10 +242,13 @@ class Disclosure:
             ("b", "stale", "unsupported"),
             ("@a", "unknown", "malformed"),
         ]
-        assert [(verdict.cause, verdict.successor) for verdict in report.withheld[1:3]] == [("@4", "p@2"), ("@4", None)]
+        assert [(verdict.cause, verdict.successor) for verdict in report.withheld[1:3]] == [
+            ("@4", "p@2"),
+            ("@4", None),
+        ]
 
     async def test_in_the_order_asked(self, page: Page) -> None:
-        """Law 17: a check answers each reference, in the order asked, the same one as often as it was asked."""
+        """Law 17: a check answers each reference, in the order asked, and as often as it was asked."""
         await page("""
             record     dependency p 1                        -> @1 recorded fresh
             revoke     p                                     -> @2 revoked stale revoked, fell p@1
@@ -210,6 +262,6 @@ class Disclosure:
             record     dependency p 1                        -> @1 recorded fresh
             revoke     p                                     -> @2 revoked stale revoked, fell p@1
             revoke     p                                     -> @3 revoked stale revoked
-            reinstate  p                                     -> refused several_withdrawals, standing @2 @3: …@2…@3…
+            reinstate  p                               -> refused several_withdrawals, standing @2 @3: …@2…@3…
             reinstate  p lifts @1                            -> refused not_standing: …@2…@3…
         """)

@@ -17,7 +17,7 @@ class Expiring:
             wait       9.999999s
             check      p b                                   -> fresh; fresh
             wait       0.000001s
-            check      p b                                   -> stale expired, cause @1; stale unsupported, cause @1
+            check      p b                             -> stale expired, cause @1; stale unsupported, cause @1
             entries                                          -> @1 @2
         """)
 
@@ -71,10 +71,19 @@ class Expiring:
         """)
         page = await desk.reopen(page)
         await page("""
-            check      p b                                   -> stale expired, cause @1; stale unsupported, cause @1
+            check      p b                             -> stale expired, cause @1; stale unsupported, cause @1
             record     belief x 1                            -> @4 recorded fresh
             entries    expiry                                -> @3
         """)
+
+    async def test_two_processes_note_it_once(self, page: Page, desk: Desk) -> None:
+        """Law 7: whoever writes next notes it; nobody notes it again."""
+        other = await desk.open()
+        await page("record dependency p 1 valid_until +10s            -> @1 recorded fresh")
+        desk.clock.wait(10)
+        await other("record belief x 1                                -> @3 recorded fresh")
+        await page("record belief y 1                                 -> @4 recorded fresh")
+        await page("entries expiry                                    -> @2")
 
     async def test_what_comes_after_is_not_blamed(self, page: Page) -> None:
         """Law 7: what fell by time is not counted to the next command."""
@@ -90,7 +99,7 @@ class Ageing:
     """Law 8: age."""
 
     async def test_a_dependency_ages(self, page: Page) -> None:
-        """Law 8: a dependency not verified recently enough counts as fallen, for itself and for what rests on it."""
+        """Law 8: a dependency not verified recently enough counts as fallen, with what rests on it."""
         await page("""
             record     dependency p 1                        -> @1 recorded fresh
             record     belief b 1 because p                  -> @2 recorded fresh
@@ -98,7 +107,7 @@ class Ageing:
             wait       60s
             check      p b d max_age 61s                     -> fresh; fresh; fresh
             check      p max_age 59s                         -> stale unverified, cause @1
-            check      b d max_age 59s                       -> stale unsupported, cause @1; stale unsupported, cause @1
+            check      b d max_age 59s             -> stale unsupported, cause @1; stale unsupported, cause @1
             check      p b d                                 -> fresh; fresh; fresh
         """)
 
@@ -205,7 +214,7 @@ class Diverging:
             record     dependency p 1                        -> @1 recorded fresh
             record     belief b 1 because p                  -> @2 recorded fresh
             verify     p 2                                   -> @3 diverged stale diverged, fell p@1 b@1
-            check      p b                                   -> stale diverged, cause @3; stale unsupported, cause @3
+            check      p b                            -> stale diverged, cause @3; stale unsupported, cause @3
             verify     p 1                                   -> @4 verified fresh, revived p@1 b@1
         """)
 

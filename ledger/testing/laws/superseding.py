@@ -25,7 +25,7 @@ class Superseding:
             record  belief a 1                           -> @1 recorded fresh
             record  belief b 1                           -> @2 recorded fresh
             record  belief - 1 supersedes a b            -> @3 recorded fresh, fell a@1 b@1
-            check   a b     -> stale superseded, cause @3, successor @3; stale superseded, cause @3, successor @3
+            check   a b  -> stale superseded, cause @3, successor @3; stale superseded, cause @3, successor @3
         """)
 
     async def test_only_other_existing_keys(self, page: Page) -> None:
@@ -41,7 +41,7 @@ class Superseding:
         """)
 
     async def test_circles_are_refused(self, page: Page) -> None:
-        """Law 4: keys do not supersede each other in a circle, directly or through others, in any form of recording."""
+        """Law 4: keys do not supersede each other in a circle, directly or through others."""
         await page("""
             record  belief a 1                           -> @1 recorded fresh
             record  belief b 1 supersedes a              -> @2 recorded fresh, fell a@1
@@ -53,11 +53,11 @@ class Superseding:
         """)
 
     async def test_circles_of_what_does_not_count_now(self, page: Page) -> None:
-        """Law 4: circles are judged over all supersessions not lifted, those that are wrong from birth among them."""
+        """Law 4: circles are judged over all supersessions not lifted, those wrong from birth among them."""
         await page("""
             record     belief a 1                        -> @1 recorded fresh
             record     belief b 1 supersedes a           -> @2 recorded fresh, fell a@1
-            revoke     b wrong_from_birth                -> @3 revoked stale wrong_from_birth, fell b@1, revived a@1
+            revoke     b wrong_from_birth          -> @3 revoked stale wrong_from_birth, fell b@1, revived a@1
             record     belief a 2 supersedes b           -> refused circular_supersession
             reinstate  b                                 -> @4 reinstated fresh, fell a@1, revived b@1
             reinstate  a lifts @2                        -> @5 reinstated fresh, revived a@1
@@ -66,7 +66,7 @@ class Superseding:
         """)
 
     async def test_a_new_version_does_not_rest_on_the_old_one(self, page: Page) -> None:
-        """Law 4: what would fell its own last standing support is refused; a new version cites the old one."""
+        """Law 4: what would fell its own last support is refused; a new version cites the old one."""
         await page("""
             record  dependency p 1                       -> @1 recorded fresh
             record  dependency q 1                       -> @2 recorded fresh
@@ -120,12 +120,12 @@ class Superseding:
         """)
 
     async def test_wrong_from_birth_within_a_key_brings_back_what_it_superseded(self, page: Page) -> None:
-        """Law 4: an edition wrong from birth does not supersede the older ones of its key; the answer lists what revived."""
+        """Law 4: an edition wrong from birth supersedes nothing in its key; the answer lists what revived."""
         await page("""
             record     dependency p 1                -> @1 recorded fresh
             record     belief b 1 because p          -> @2 recorded fresh
             record     dependency p 2                -> @3 recorded fresh, fell p@1 b@1
-            revoke     p wrong_from_birth            -> @4 revoked stale wrong_from_birth, fell p@2, revived p@1 b@1
+            revoke     p wrong_from_birth      -> @4 revoked stale wrong_from_birth, fell p@2, revived p@1 b@1
             names      p                             -> p@1
             check      p b p@2                       -> fresh; fresh; stale wrong_from_birth, cause @4
             reinstate  p@2                           -> @5 reinstated fresh, fell p@1 b@1, revived p@2
@@ -138,13 +138,13 @@ class Superseding:
             record     dependency old 1                        -> @1 recorded fresh
             record     belief b 1 because old                  -> @2 recorded fresh
             record     dependency new 1 supersedes old         -> @3 recorded fresh, fell old@1 b@1
-            revoke     new wrong_from_birth    -> @4 revoked stale wrong_from_birth, fell new@1, revived old@1 b@1
+            revoke new wrong_from_birth -> @4 revoked stale wrong_from_birth, fell new@1, revived old@1 b@1
             record     dependency old 1                        -> @5 repeated fresh
             reinstate  new             -> @6 reinstated fresh, fell old@1 b@1, revived new@1
         """)
 
     async def test_every_other_withdrawal_leaves_the_supersession(self, page: Page) -> None:
-        """Law 4: what was superseded stays so when the superseding edition is revoked, quarantined, erased or superseded."""
+        """Law 4: a supersession stays when its edition is revoked, quarantined, erased or superseded."""
         await page("""
             record     dependency old 1                        -> @1 recorded fresh
             record     dependency new 1 supersedes old         -> @2 recorded fresh, fell old@1
@@ -159,7 +159,7 @@ class Superseding:
         """)
 
     async def test_the_current_version_is_of_the_latest_born_edition(self, page: Page) -> None:
-        """Law 4: current is the newest version of the latest-born edition that is not wrong from birth, withdrawn or not."""
+        """Law 4: current is the newest version of the latest-born edition that is not wrong from birth."""
         await page("""
             record     dependency p 1                -> @1 recorded fresh
             record     dependency p 2                -> @2 recorded fresh, fell p@1
@@ -173,11 +173,11 @@ class Superseding:
         """)
 
     async def test_where_all_are_wrong_from_birth(self, page: Page) -> None:
-        """Law 4: if all editions are wrong from birth there is no current one, and the bare key refers to the newest version."""
+        """Law 4: if all are wrong from birth none is current, and the bare key means the newest version."""
         await page("""
             record     dependency p 1                -> @1 recorded fresh
             record     dependency p 2                -> @2 recorded fresh, fell p@1
-            revoke     p@2 wrong_from_birth          -> @3 revoked stale wrong_from_birth, fell p@2, revived p@1
+            revoke     p@2 wrong_from_birth        -> @3 revoked stale wrong_from_birth, fell p@2, revived p@1
             revoke     p@1 wrong_from_birth          -> @4 revoked stale wrong_from_birth, fell p@1
             names      p                             -> p@2
             check      p                             -> stale wrong_from_birth, cause @3
@@ -192,12 +192,12 @@ class Superseding:
             record     dependency q 1                                -> @2 recorded fresh
             record     belief mid 1 because q                        -> @3 recorded fresh
             record     belief new 1 because mid supersedes old       -> @4 recorded fresh, fell old@1
-            revoke     new wrong_from_birth     -> @5 revoked stale wrong_from_birth, fell new@1, revived old@1
+            revoke     new wrong_from_birth    -> @5 revoked stale wrong_from_birth, fell new@1, revived old@1
             record     belief mid 1 because old                      -> @6 justified fresh
             revoke     q                                             -> @7 revoked stale revoked, fell q@1
             reinstate  new                                           -> refused self_defeating
             reinstate  q                                             -> @8 reinstated fresh, revived q@1
-            reinstate  new                                           -> @9 reinstated fresh, fell old@1, revived new@1
+            reinstate  new                                   -> @9 reinstated fresh, fell old@1, revived new@1
         """)
 
     async def test_coming_back_within_a_key_may_not_defeat_itself(self, page: Page) -> None:

@@ -90,6 +90,8 @@ class Withdrawing:
             reinstate  a lifts unknown                           -> refused not_found
             reinstate  a lifts made                              -> refused not_standing
             reinstate  a lifts alarm @3                          -> @4 reinstated fresh, revived a@1
+            record     belief new 1 supersedes a idempotency_key taken   -> @5 recorded fresh, fell a@1
+            reinstate  a lifts taken                             -> @6 reinstated fresh, revived a@1
         """)
 
     async def test_only_what_stands_there_is_lifted(self, page: Page) -> None:
@@ -127,13 +129,13 @@ class Withdrawing:
             revoke     a                                         -> @4 revoked stale revoked
             reinstate  a                                         -> @5 reinstated stale superseded
             reinstate  a lifts @3                                -> @6 reinstated fresh, revived a@1
-            check      b                                         -> stale superseded, cause @3, successor new@1
+            check      b                                        -> stale superseded, cause @3, successor new@1
             record     dependency a 2                            -> @7 recorded fresh, fell a@1
             reinstate  a lifts @3                                -> refused not_standing
         """)
 
     async def test_an_added_supersession_is_lifted_by_its_entry(self, page: Page) -> None:
-        """Law 5: a supersession is named by the entry that said so, a repetition or an amendment it may be."""
+        """Law 5: a supersession is named by the entry that said so, which may be a repetition."""
         await page("""
             record     dependency a 1                            -> @1 recorded fresh
             record     dependency new 1                          -> @2 recorded fresh
@@ -143,7 +145,7 @@ class Withdrawing:
         """)
 
     async def test_a_new_version_is_not_lifted(self, page: Page) -> None:
-        """Law 5: that a newer version superseded an older one is not lifted; the newer one is withdrawn instead."""
+        """Law 5: that a newer version superseded an older one is not lifted; withdraw the newer instead."""
         await page("""
             record     dependency p 1                            -> @1 recorded fresh
             record     dependency p 2                            -> @2 recorded fresh, fell p@1
@@ -222,7 +224,7 @@ class Erasing:
     """Law 5: erasure."""
 
     async def test_erased_content_is_gone(self, page: Page, desk: Desk) -> None:
-        """Law 5: the content of an erased edition is gone from every answer, export and store; tombstone and chain stay."""
+        """Law 5: erased content is gone from every answer, export and store; tombstone and chain stay."""
         await page("""
             record  dependency p "secret one"                -> @1 recorded fresh
             record  dependency p "secret two" amends 1       -> @2 amended fresh
@@ -245,7 +247,7 @@ class Erasing:
         assert held == [None, None, '"kept"', None]
 
     async def test_erasure_reaches_editions_that_share_a_content(self, page: Page) -> None:
-        """Law 5: an erasure acts on every edition of the key that shares a content with the one named, and on no other."""
+        """Law 5: an erasure acts on every edition of the key that shares a content with the one named."""
         await page("""
             record  dependency p 1                   -> @1 recorded fresh
             record  dependency p 2                   -> @2 recorded fresh, fell p@1
@@ -254,7 +256,7 @@ class Erasing:
             record  dependency p 4                   -> @5 recorded fresh, fell p@4
             record  dependency q 1                   -> @6 recorded fresh
             revoke  p@1 erased                       -> @7 revoked stale erased
-            check   p@1 p@3 p@4                      -> stale erased, …; stale erased, …; stale erased, cause @7, successor p@5
+            check   p@1 p@3 p@4     -> stale erased, …; stale erased, …; stale erased, cause @7, successor p@5
             check   p@2 p q                          -> stale superseded, …; fresh; fresh
             content p@4                              -> nothing
             content p@2                              -> 2

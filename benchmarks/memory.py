@@ -1,0 +1,26 @@
+"""What the index holds in memory for an entry."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+from benchmarks import histories
+from benchmarks.measure import Row
+from ledger import Ledger
+from ledger.store.memory import MemoryStore
+
+
+def measure(entries: int) -> list[Row]:
+    """Traced bytes of opening a ledger that is there already: the index, without contents."""
+    store = MemoryStore()
+    with Ledger.open(store) as ledger:
+        ledger.import_lines(histories.lines(entries))
+    gc.collect()
+    tracemalloc.start()
+    with Ledger.open(store):
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    each = held / entries
+    return [Row(f"index memory at {entries:,} entries, two premises each", f"{each:,.0f} B/entry", "1,024 B", each / 1024, "at most 1")]

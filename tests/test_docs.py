@@ -1,0 +1,363 @@
+"""The documentation is run: what README and docs show is what happens, and what the code can say stands in them.
+
+    ```python    a document's blocks run in order, in one namespace; `print(…)  # this` says what is printed, and so do
+                 comment lines after it
+    ```console   `$ command` and what it prints; a document's blocks are one session of bash in an empty folder
+    ```ledger    a ledger page (ledger/testing/page.py), each on a ledger of its own
+    ```cypher    run on a Neo4j that holds what the document's pages recorded; the table after it is what comes back
+
+`…` stands for any text. What names a Neo4j address is run where there is one, on the server of the tests.
+Commands that start with `make` or `docker` are not run here: `make` because CI runs those itself, docker for want of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import neo4j
+import pytest
+
+from ledger import AsyncLedger
+from ledger.errors import LedgerError
+from ledger.model.edges import EDGE_TYPES
+from ledger.model.entry import KINDS
+from ledger.model.verdict import AMENDED, STALE_REASONS, UNKNOWN_REASONS
+from ledger.testing import ManualClock, Page
+from ledger.testing.contract import LedgerContract
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")]
+DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
+
+NOT_RUN = ("make", "STORE=neo4j make", "docker", "NEO4J_PASSWORD=… docker")
+NEO4J_ADDRESS = "bolt://127.0.0.1:7687"
+"""As documents write it; in its place the tests put the address of their own server."""
+
+SHOWN_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Block:
+    """Fenced text of a document, from `line` on; `after` is what follows it up to the next block."""
+
+    document: Path
+    language: str
+    text: str
+    line: int
+    after: str
+
+    @property
+    def needs_neo4j(self) -> bool:
+        return NEO4J_ADDRESS in self.text
+
+    def __str__(self) -> str:
+        return f"{self.document.relative_to(ROOT)}:{self.line}"
+
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
+
+
+@cache
+def blocks_of(document: Path) -> list[Block]:
+    text = document.read_text(encoding="utf-8")
+    found = list(_FENCE.finditer(text))
+    return [
+        Block(
+            document,
+            language=match[1],
+            text=match[2],
+            line=text.count("\n", 0, match.start()) + 2,
+            after=text[match.end() : following.start() if following else len(text)],
+        )
+        for match, following in itertools.zip_longest(found, found[1:])
+    ]
+
+
+def blocks(*languages: str, document: Path | None = None) -> list[Block]:
+    return [block for one in DOCUMENTS if document in (None, one) for block in blocks_of(one) if block.language in languages]
+
+
+def documents_with(*languages: str) -> list[Any]:
+    return [pytest.param(one, id=str(one.relative_to(ROOT))) for one in DOCUMENTS if blocks(*languages, document=one)]
+
+
+def matches(expected: str, came: str) -> bool:
+    """Line by line, spaces at the ends of lines aside."""
+    pattern = "\n".join(".*".join(map(re.escape, line.rstrip().split("…"))) for line in expected.strip("\n").split("\n"))
+    return re.fullmatch(pattern, "\n".join(line.rstrip() for line in came.strip("\n").split("\n"))) is not None
+
+
+# --- python ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", documents_with("python"))
+def test_python(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks("python", document=document):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile("\n" * (block.line - 1) + block.text, str(document), "exec"), namespace)
+        expected = "\n".join(_told_by_comments(block.text))
+        assert matches(expected, printed.getvalue()), f"{block} prints\n{printed.getvalue()}\nand not\n{expected}"
+
+
+def _told_by_comments(text: str) -> Iterator[str]:
+    """What a block says that it prints."""
+    printing = False
+    for line in text.splitlines():
+        code, mark, comment = line.partition("# ")
+        if mark and "print(" in code:
+            yield comment
+        elif mark and not code.strip() and printing:
+            yield comment
+        else:
+            printing = "print(" in code
+            continue
+        printing = True
+
+
+# --- console --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", documents_with("console", "sh"))
+def test_console(document: Path, tmp_path: Path) -> None:
+    with Shell(tmp_path) as shell:
+        for block in blocks("console", "sh", document=document):
+            if not block.needs_neo4j:
+                shell.play(block)
+
+
+def exchanges(block: Block) -> Iterator[tuple[str, str]]:
+    """(command, what it prints); lines that start with `> ` go on with a command."""
+    if block.language == "sh":
+        for line in block.text.splitlines():
+            if command := re.sub(r"(^|\s+)# .*$", "", line).strip():
+                yield command, ""
+        return
+    for chunk in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        first, *lines = chunk.splitlines()
+        more = list(itertools.takewhile(lambda line: line.startswith("> "), lines))
+        yield "\n".join([first, *(line[2:] for line in more)]), "\n".join(lines[len(more) :])
+
+
+class Shell:
+    """One bash in an empty folder, with the `ledger` of this environment and none of the caller's settings."""
+
+    MARK = "-- end of what a command prints --"
+
+    def __init__(self, folder: Path) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+        path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+        self._bash = subprocess.Popen(
+            ["bash", "--norc", "--noprofile"],
+            cwd=folder,
+            env={**kept, "PATH": path, "TERM": "dumb", "COLUMNS": "120", "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+
+    def play(self, block: Block, neo4j_uri: str = NEO4J_ADDRESS) -> None:
+        for command, expected in exchanges(block):
+            if command.startswith(NOT_RUN):
+                continue
+            code, came = self.run(command.replace(NEO4J_ADDRESS, neo4j_uri))
+            came = came.replace(neo4j_uri, NEO4J_ADDRESS)
+            if block.language == "sh":
+                assert code == 0, f"{block}: {command} ends with {code}\n{came}"
+            else:
+                assert matches(expected, came), f"{block}\n$ {command}\n{came}\nand not\n{expected}"
+
+    def run(self, command: str) -> tuple[int, str]:
+        """The exit code of a command, and what it printed on both outputs."""
+        assert self._bash.stdin
+        assert self._bash.stdout
+        self._bash.stdin.write(f'{command}\n__code=$?; printf "\\n%s %s\\n" "{self.MARK}" $__code; (exit $__code)\n')
+        self._bash.stdin.flush()
+        came: list[str] = []
+        for line in self._bash.stdout:
+            if line.startswith(self.MARK):
+                return int(line.rsplit(maxsplit=1)[-1]), "".join(came)
+            came.append(line)
+        raise AssertionError(f"bash ended at: {command}\n{''.join(came)}")
+
+    def __enter__(self) -> Shell:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._bash:
+            self._bash.kill()
+
+
+# --- ledger pages and cypher ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", [one for one in blocks("ledger") if not blocks("cypher", document=one.document)], ids=str)
+async def test_page(block: Block) -> None:
+    clock = ManualClock()
+    async with AsyncLedger.open("memory:", clock=clock) as ledger:
+        await Page(ledger, clock)(block.text)
+
+
+def documents_with_neo4j() -> list[Any]:
+    named = {block.document for block in blocks("console", "sh") if block.needs_neo4j}
+    named |= {block.document for block in blocks("cypher")}
+    return [pytest.param(one, id=str(one.relative_to(ROOT))) for one in sorted(named)]
+
+
+@pytest.mark.neo4j
+@pytest.mark.parametrize("document", documents_with_neo4j())
+async def test_with_neo4j(document: Path, tmp_path: Path, neo4j_uri: str) -> None:
+    """The whole document, in order: a query sees what pages and commands before it recorded, states on the nodes included."""
+    shown = blocks("console", "sh", "ledger", "cypher", document=document)
+    queried = [name for block in shown for name in re.findall(r"\{(?:ledger|name): '([\w-]+)'", block.text)]
+    clock = ManualClock()
+    async with neo4j.AsyncGraphDatabase.driver(neo4j_uri) as driver:
+        for name in {*queried, *(name for block in shown for name in re.findall(r"--ledger (\S+)", block.text))}:
+            await _forget(driver, name)
+        with Shell(tmp_path) as shell:
+            for block in shown:
+                if block.language == "cypher":
+                    await _until_shown(driver, neo4j_uri, queried[0])
+                    await _answers(driver, block)
+                elif block.language == "ledger":
+                    async with AsyncLedger.open(neo4j_uri, queried[0], clock=clock) as ledger:  # closing writes what is due
+                        await Page(ledger, clock)(block.text)
+                else:
+                    await asyncio.to_thread(shell.play, block, neo4j_uri)
+
+
+async def _forget(driver: neo4j.AsyncDriver, name: str) -> None:
+    await driver.execute_query("MATCH (n:Entry {ledger: $name}) DETACH DELETE n", name=name)
+    await driver.execute_query("MATCH (l:Ledger {name: $name}) DELETE l", name=name)
+
+
+async def _until_shown(driver: neo4j.AsyncDriver, neo4j_uri: str, name: str) -> None:
+    """Until states are written up to the head: whoever holds the right to write them keeps it for 5 s."""
+    async with asyncio.timeout(SHOWN_WITHIN_S):
+        while True:
+            query = "MATCH (l:Ledger {name: $name}) RETURN l.head = l.state_seq AS shown"
+            if (await driver.execute_query(query, name=name)).records[0]["shown"]:
+                return
+            await asyncio.sleep(0.2)
+            async with AsyncLedger.open(neo4j_uri, name, create=False):  # as `ledger status` does
+                pass  # closing writes what is due
+
+
+async def _answers(driver: neo4j.AsyncDriver, block: Block) -> None:
+    records, _, names = await driver.execute_query(block.text)
+    rows = [list(map(_cell, record.values())) for record in records]
+    assert _table_after(block) == [names, *rows], f"{block} gives {names}\n" + "\n".join(map(str, rows))
+
+
+def _cell(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def _table_after(block: Block) -> list[list[str]]:
+    """The Markdown table between a block and the next one, its heading first."""
+    lines = [line for line in block.after.splitlines() if line.startswith("|")]
+    rows = [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
+    assert len(rows) >= 2, f"{block}: what comes back is not shown"
+    return [rows[0], *rows[2:]]
+
+
+# --- completeness ---------------------------------------------------------------------------------------------
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def errors(kind: type[LedgerError] = LedgerError) -> Iterator[type[LedgerError]]:
+    yield kind
+    for inner in kind.__subclasses__():
+        yield from errors(inner)
+
+
+def test_every_error_code_is_documented() -> None:
+    told = re.findall(r"^\| `(\w+)` \|", text_of("docs/errors.md"), re.MULTILINE)
+    assert sorted(told) == sorted({error.code for error in errors()})  # each once
+
+
+def test_whether_a_retry_helps_is_documented() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (yes|no) \|", text_of("docs/errors.md"), re.MULTILINE))
+    assert rows == {error.code: "yes" if error.retry else "no" for error in errors()}
+
+
+def test_every_verdict_reason_is_documented() -> None:
+    table = text_of("docs/contract.md").partition("\n## Verdicts\n")[2].partition("\n## ")[0]
+    told = re.findall(r"^\|[^|]*\| `(\w+)` \|", table, re.MULTILINE)
+    assert told == [*STALE_REASONS, AMENDED, *UNKNOWN_REASONS]
+
+
+def test_every_kind_of_entry_is_documented() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|.*\| (?:record|event)", text_of("docs/contract.md"), re.MULTILINE)) == set(KINDS)
+
+
+def test_every_setting_is_documented() -> None:
+    sources = [*(ROOT / "ledger").rglob("*.py"), *(ROOT / "scripts").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]
+    used = {name for file in sources for name in re.findall(r"\bLEDGER_[A-Z0-9_]+\b", file.read_text(encoding="utf-8"))}
+    table = text_of("docs/contract.md").partition("\n## Settings\n")[2]
+    assert set(re.findall(r"^\| `(LEDGER_\w+)` \|", table, re.MULTILINE)) == used
+
+
+def test_every_relationship_is_documented() -> None:
+    told = re.findall(r"^\| `([A-Z]+)` \|", text_of("docs/neo4j.md"), re.MULTILINE)
+    assert sorted(told) == sorted(EDGE_TYPES)
+
+
+def test_every_command_is_documented() -> None:
+    from ledger.cli.shell import cli
+
+    table = text_of("docs/contract.md").partition("\n## Command line\n")[2].partition("\nStore addresses:")[0]
+    rows = re.findall(r"^\| (.*?) \| (.*) \|$", table.replace("\\|", "/"), re.MULTILINE)
+    told = {name: row for first, row in rows for name in re.findall(r"`([a-z]+)", first)}
+    assert sorted(told) == sorted(cli.commands)
+    common = {"--store", "--ledger", "--json", "--help", "--actor", "--occurred-at", "--idempotency-key", "--content"}
+    for name, command in cli.commands.items():
+        options = {option for param in command.params for option in (*param.opts, *param.secondary_opts) if option.startswith("--")}
+        assert options - common <= set(re.findall(r"--[\w-]+", told[name])), name
+
+
+def test_every_law_names_the_tests_that_hold_it() -> None:
+    held = {one.__name__: one.__module__.rpartition(".")[2] for one in LedgerContract.__bases__ if ".laws." in one.__module__}
+    told = {}
+    for names, file in re.findall(r"\[((?:`\w+`(?:, )?)+)\]\(\.\./ledger/testing/laws/(\w+)\.py\)", text_of("docs/laws.md")):
+        told |= dict.fromkeys(re.findall(r"\w+", names), file)
+    assert told == held
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda one: str(one.relative_to(ROOT)))
+def test_links_resolve(document: Path) -> None:
+    prose = _FENCE.sub("", document.read_text(encoding="utf-8"))
+    broken = [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if not _resolves(document, link)]
+    assert not broken
+
+
+def _resolves(document: Path, link: str) -> bool:
+    if re.match(r"https?:", link):
+        return True
+    path, _, anchor = link.partition("#")
+    target = (document.parent / path).resolve() if path else document
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+def _anchors(document: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.*)$", _FENCE.sub("", document.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
