@@ -88,7 +88,8 @@ async def _raw_neo4j(uri: str, name: str, sealed: list[Sealed]) -> float:
         for start in range(0, len(rows), BATCH):
             async with await session.begin_transaction() as transaction:
                 result = await transaction.run(
-                    "UNWIND $rows AS row CREATE (n:Entry:Belief) SET n = row", rows=rows[start : start + BATCH]
+                    "UNWIND $rows AS row CREATE (n:Entry:Belief) SET n = row",
+                    rows=rows[start : start + BATCH],
                 )
                 await result.consume()
                 result = await transaction.run(
@@ -117,5 +118,3 @@ def _row(what: str, entries: int, mine: float, floor: float, ratio: float, how: 
         1 / ratio,
         bar,
     )
-
-

@@ -23,4 +23,12 @@ def measure(entries: int) -> list[Row]:
         held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     each = held / entries
-    return [Row(f"index memory at {entries:,} entries, two premises each", f"{each:,.0f} B/entry", "1,024 B", each / 1024, "at most 1")]
+    return [
+        Row(
+            f"index memory at {entries:,} entries, two premises each",
+            f"{each:,.0f} B/entry",
+            "1,024 B",
+            each / 1024,
+            "at most 1",
+        )
+    ]

@@ -1,8 +1,8 @@
 """The composition root, and the library people use: a ledger opened in this process.
 
-    with Ledger.open("sqlite:///ledger.db") as ledger:                     async with AsyncLedger.open(…) as ledger:
-        ledger.record("dependency", {"limit": 500}, key="refund-limit")        await ledger.record(…)
-        ledger.check(["refund-limit"]).fresh                                   (await ledger.check([…])).fresh
+with Ledger.open("sqlite:///ledger.db") as ledger:                     async with AsyncLedger.open(…) as ledger:
+    ledger.record("dependency", {"limit": 500}, key="refund-limit")        await ledger.record(…)
+    ledger.check(["refund-limit"]).fresh                                   (await ledger.check([…])).fresh
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ import asyncio
 import functools
 import inspect
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
@@ -169,8 +178,14 @@ class AsyncLedger:
         """Withdraw an edition: revoked, wrong_from_birth, quarantined or erased (law 5)."""
         return await self._single(
             _given(
-                op="revoke", target=target, mode=mode, reason=reason, effective_at=effective_at,
-                actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key,
+                op="revoke",
+                target=target,
+                mode=mode,
+                reason=reason,
+                effective_at=effective_at,
+                actor=actor,
+                occurred_at=occurred_at,
+                idempotency_key=idempotency_key,
             )  # fmt: skip
         )
 
@@ -187,8 +202,13 @@ class AsyncLedger:
         """Lift the withdrawals named, or the only one that stands (law 5)."""
         return await self._single(
             _given(
-                op="reinstate", target=target, lifts=list(lifts), reason=reason,
-                actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key,
+                op="reinstate",
+                target=target,
+                lifts=list(lifts),
+                reason=reason,
+                actor=actor,
+                occurred_at=occurred_at,
+                idempotency_key=idempotency_key,
             )  # fmt: skip
         )
 
@@ -204,8 +224,12 @@ class AsyncLedger:
         """Say which digest was seen on looking again; another than the recorded one makes it diverged (law 8)."""
         return await self._single(
             _given(
-                op="verify", target=target, digest=digest,
-                actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key,
+                op="verify",
+                target=target,
+                digest=digest,
+                actor=actor,
+                occurred_at=occurred_at,
+                idempotency_key=idempotency_key,
             )  # fmt: skip
         )
 
@@ -263,7 +287,14 @@ class AsyncLedger:
     ) -> list[EntryView]:
         """Entries after entry `after`, in order; `current`: only the current version of each key."""
         return await self._service.entries(
-            kinds=kinds, key_prefix=key_prefix, actor=actor, state=state, current=current, after=after, limit=limit, content=content
+            kinds=kinds,
+            key_prefix=key_prefix,
+            actor=actor,
+            state=state,
+            current=current,
+            after=after,
+            limit=limit,
+            content=content,
         )
 
     async def history(self, ref: str) -> list[EntryView]:
@@ -319,15 +350,16 @@ class _Opening:
             await self._ledger.close()
 
 
-def _waited(method: Callable[Concatenate[AsyncLedger, P], Awaitable[T]]) -> Callable[Concatenate[Ledger, P], T]:
+def _waited(
+    method: Callable[Concatenate[AsyncLedger, P], Awaitable[T]],
+) -> Callable[Concatenate[Ledger, P], T]:
     """The same method for `Ledger`: run in its loop, and waited for."""
 
     @functools.wraps(method)
     def call(self: Ledger, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._wait(method(self._ledger, *args, **kwargs))
 
-    call.__annotations__ = method.__annotations__
-    return call
+    return call  # type: ignore[return-value]  # functools.wraps types the first argument away
 
 
 class Ledger:
@@ -371,7 +403,9 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property

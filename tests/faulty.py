@@ -55,6 +55,9 @@ class FaultyStore(MemoryStore):
         head = await self.head(ledger) or EMPTY
         form = canonical_content({"intruder": head.seq})
         entry = Belief(
-            seq=head.seq + 1, batch=head.seq + 1, recorded_at_us=max(head.recorded_at_us, 1), digest=digest_of_bytes(form)
+            seq=head.seq + 1,
+            batch=head.seq + 1,
+            recorded_at_us=max(head.recorded_at_us, 1),
+            digest=digest_of_bytes(form),
         )
         await super().append(ledger, head, [seal(entry, head.hash, form.decode())])

@@ -57,7 +57,8 @@ class Author:
         self.head = index.head.seq
         self.now_us = max(index.clock_us, START_US)
         write = self.random.choices(
-            [self._record, self._keyless, self._again, self._revoke, self._reinstate, self._verify], [8, 1, 4, 4, 4, 3]
+            [self._record, self._keyless, self._again, self._revoke, self._reinstate, self._verify],
+            [8, 1, 4, 4, 4, 3],
         )[0]
         command = write()
         if self._chance(0.25):

@@ -29,7 +29,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
 
 
 def writer(place: tuple[str, str], prefix: str, count: int) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, str(WRITER), *place, prefix, str(count)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, str(WRITER), *place, prefix, str(count)], stdout=subprocess.PIPE, text=True
+    )
 
 
 def acks(process: subprocess.Popen[str], limit: int | None = None) -> Iterator[tuple[str, str]]:

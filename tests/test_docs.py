@@ -109,7 +109,7 @@ def test_python(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for block in blocks("python", document=document):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile("\n" * (block.line - 1) + block.text, str(document), "exec"), namespace)
+            exec(compile("\n" * (block.line - 1) + block.text, str(document), "exec", dont_inherit=True), namespace)
         expected = "\n".join(_told_by_comments(block.text))
         assert matches(expected, printed.getvalue()), f"{block} prints\n{printed.getvalue()}\nand not\n{expected}"
 

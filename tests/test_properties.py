@@ -50,7 +50,9 @@ class Game:
         for max_age_s in MAX_AGES_S:
             report = await self.ledger.check(ALL_REFS, max_age_s=max_age_s)
             for verdict in report.verdicts:
-                expected = oracle.verdict(verdict.ref, report.clock_us, None if max_age_s is None else max_age_s * SECOND)
+                expected = oracle.verdict(
+                    verdict.ref, report.clock_us, None if max_age_s is None else max_age_s * SECOND
+                )
                 assert verdict == expected, f"max_age_s={max_age_s}\n index {verdict}\noracle {expected}"
         remedies = await self.ledger.remediation()
         needed, lapsed = oracle.remediation(report.clock_us)

@@ -35,7 +35,7 @@ def parse_json(text: str | bytes) -> Any:
         decoded = text.decode() if isinstance(text, bytes) else text
         return _DECODER.decode(decoded)
     except UnicodeDecodeError as error:
-        raise Malformed(f"not UTF-8: byte {error.start} is {text[error.start]:#04x}") from error  # type: ignore[str-bytes-safe]
+        raise Malformed(f"not UTF-8: byte {error.start} is {text[error.start]:#04x}") from error
     except json.JSONDecodeError as error:
         raise Malformed(f"not JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:

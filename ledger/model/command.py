@@ -60,7 +60,9 @@ Key = Annotated[str, AfterValidator(_checked(check_key))]
 Ref = Annotated[str, AfterValidator(_checked(_check_reference))]
 Digest = Annotated[str, AfterValidator(_checked(check_digest))]
 Reason = Annotated[str, Field(max_length=REASON_CHARACTERS_MAX), AfterValidator(_checked(_check_reason))]
-Moment = Annotated[int, BeforeValidator(_checked(parse_moment)), WithJsonSchema({"type": "string", "format": "date-time"})]
+Moment = Annotated[
+    int, BeforeValidator(_checked(parse_moment)), WithJsonSchema({"type": "string", "format": "date-time"})
+]
 Mode = Literal["revoked", "wrong_from_birth", "quarantined", "erased"]
 
 # Written out for type checkers; a test holds it against RECORD_KINDS.
@@ -74,7 +76,9 @@ class _Command(BaseModel):
 
     actor: Name | None = Field(None, description="Who does this.")
     occurred_at: Moment | None = Field(None, description="When it happened outside (RFC 3339 with zone).")
-    idempotency_key: Name | None = Field(None, description="The same command under the same key is answered, not repeated.")
+    idempotency_key: Name | None = Field(
+        None, description="The same command under the same key is answered, not repeated."
+    )
 
     # Plain attributes beside the fields: pydantic's private ones cost 2 µs a command, a tenth of judging it.
     sent_digest: ClassVar[str] = ""
@@ -112,7 +116,9 @@ class RecordCommand(_Command):
     def _fits_together(self) -> RecordCommand:
         given = self.model_fields_set
         if ("content" in given) == ("content_digest" in given):
-            raise ValueError("content is missing" if "content" not in given else "content and content_digest exclude each other")
+            raise ValueError(
+                "content is missing" if "content" not in given else "content and content_digest exclude each other"
+            )
         if self.kind == "dependency" and self.key is None:
             raise ValueError("a dependency needs a key")
         if self.key is None and {"amends", "expects", "restate"} & given:
@@ -144,7 +150,8 @@ class ReinstateCommand(_Command):
     op: Literal["reinstate"]
     target: Ref
     lifts: list[Name] = Field(
-        default_factory=list, description="The withdrawals to lift: @31, or the idempotency key of the command that made it."
+        default_factory=list,
+        description="The withdrawals to lift: @31, or the idempotency key of the command that made it.",
     )
     reason: Reason | None = None
 
@@ -162,7 +169,10 @@ class VerifyCommand(_Command):
     def _pairs(cls, data: Any) -> Any:
         # JSON has no tuples; strict mode would refuse lists for them.
         if isinstance(data, dict) and isinstance(data.get("targets"), list):
-            return {**data, "targets": [tuple(pair) if isinstance(pair, list) else pair for pair in data["targets"]]}
+            return {
+                **data,
+                "targets": [tuple(pair) if isinstance(pair, list) else pair for pair in data["targets"]],
+            }
         return data
 
     @model_validator(mode="after")
@@ -226,7 +236,10 @@ def parse_command(data: Any) -> Command:
         raise Malformed(f"a command is an object, not {_json_name(data)}")
     op = data.get("op")
     if not isinstance(op, str) or op not in _TYPES:
-        raise Malformed(f"{op!r} is no operation; expected one of {', '.join(OPS)}" if "op" in data else "op is missing", field="op")
+        raise Malformed(
+            f"{op!r} is no operation; expected one of {', '.join(OPS)}" if "op" in data else "op is missing",
+            field="op",
+        )
     if op == "batch":
         return _parse_batch(data)
     try:
@@ -278,7 +291,11 @@ _BATCH_ENVELOPE: TypeAdapter[_BatchEnvelope] = TypeAdapter(_BatchEnvelope)
 def interchange_schema() -> dict[str, Any]:
     """The JSON Schema of one line of the interchange."""
     schema = TypeAdapter(Annotated[Command, Discriminator("op")]).json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ledger interchange, one line", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Ledger interchange, one line",
+        **schema,
+    }
 
 
 def _take_content(command: RecordCommand) -> str:

@@ -31,7 +31,13 @@ WHOLE_BATCH = -1
 
 
 class Entry(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", forbid_unknown_fields=True, gc=False
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="kind",
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """One line of the log."""
 
@@ -52,7 +58,7 @@ class Entry(
         return min(self.occurred_at_us, self.recorded_at_us)
 
 
-class Record(Entry):
+class Record(Entry, frozen=True):
     """One version of what a key is about (or of a thing without key)."""
 
     digest: str
@@ -66,37 +72,37 @@ class Record(Entry):
     valid_until_us: int | None | UnsetType = UNSET  # None removes what an earlier version of the edition set
 
 
-class Belief(Record, tag="belief"):
+class Belief(Record, frozen=True, tag="belief"):
     """What an agent holds true."""
 
 
-class Approval(Record, tag="approval"):
+class Approval(Record, frozen=True, tag="approval"):
     """A grant to act."""
 
 
-class Mutation(Record, tag="mutation"):
+class Mutation(Record, frozen=True, tag="mutation"):
     """A change of an outside system."""
 
 
-class Dependency(Record, tag="dependency"):
+class Dependency(Record, frozen=True, tag="dependency"):
     """An outside thing at a version: a document, chunk, policy, constraint, tool output."""
 
 
-class Decision(Record, tag="decision"):
+class Decision(Record, frozen=True, tag="decision"):
     """A choice that was made."""
 
 
-class Context(Record, tag="context"):
+class Context(Record, frozen=True, tag="context"):
     """What a model was given."""
 
 
-class Event(Entry):
+class Event(Entry, frozen=True):
     """Acts on earlier entries. `targets` are records, or entries that added support."""
 
     targets: tuple[int, ...]
 
 
-class Revocation(Event, tag="revocation"):
+class Revocation(Event, frozen=True, tag="revocation"):
     """Withdraws editions (several only when erasing), or the support one entry added. Stands until lifted."""
 
     mode: str = "revoked"
@@ -110,21 +116,21 @@ class Revocation(Event, tag="revocation"):
         return super().moment_us if self.effective_at_us is None else self.effective_at_us
 
 
-class Reinstatement(Event, tag="reinstatement"):
+class Reinstatement(Event, frozen=True, tag="reinstatement"):
     """Lifts withdrawals, or supersessions by another key, by their entries."""
 
     lifts: tuple[int, ...]
     reason: str | None = None
 
 
-class Verification(Event, tag="verification"):
+class Verification(Event, frozen=True, tag="verification"):
     """Somebody looked again: the digest seen of each target. Repetitions that add nothing are verifications too."""
 
     observed: tuple[str, ...]
     valid_until_us: int | None | UnsetType = UNSET
 
 
-class Justification(Event, tag="justification"):
+class Justification(Event, frozen=True, tag="justification"):
     """A repetition that adds support, or supersedes more keys."""
 
     observed: tuple[str, ...]
@@ -133,13 +139,13 @@ class Justification(Event, tag="justification"):
     valid_until_us: int | None | UnsetType = UNSET
 
 
-class Attempt(Event, tag="attempt"):
+class Attempt(Event, frozen=True, tag="attempt"):
     """What was not recorded: repetitions of what stands withdrawn, and content that is condemned."""
 
     observed: tuple[str, ...]
 
 
-class Expiry(Event, tag="expiry"):
+class Expiry(Event, frozen=True, tag="expiry"):
     """Tells watchers that `valid_until` has passed; no verdict depends on it."""
 
 
@@ -196,7 +202,8 @@ def chain_hash(envelope: bytes, previous: bytes) -> bytes:
 
 def open_envelope(envelope: bytes | str) -> Entry:
     """The entry of an envelope. Raises msgspec.DecodeError when it is none."""
-    return _DECODER.decode(envelope)
+    entry: Entry = _DECODER.decode(envelope)
+    return entry
 
 
 class Head(NamedTuple):

@@ -1,9 +1,9 @@
 """Names: keys, ledgers, actors, and references to what is recorded.
 
-    pep/440                     a key: its current version
-    pep/440@3                   its third version
-    pep/440@sha256:9f2c11aa…    the newest version with this content digest (8 to 64 hex digits)
-    @42                         entry 42; of an event: what it acts on
+pep/440                     a key: its current version
+pep/440@3                   its third version
+pep/440@sha256:9f2c11aa…    the newest version with this content digest (8 to 64 hex digits)
+@42                         entry 42; of an event: what it acts on
 """
 
 from __future__ import annotations

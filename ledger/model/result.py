@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from ledger.model.shown import Shown
 from ledger.model.verdict import Verdict
 
 FIRST_MAX = 10
 """How many ids of what fell or revived an answer names; the count is always whole."""
 
 
-class Effect(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Effect(Shown, frozen=True):
     """What a command did to the validity of what was there before: how many editions, and the first of them."""
 
     count: int = 0
@@ -22,7 +21,7 @@ class Effect(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 NO_EFFECT = Effect()
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Result(Shown, frozen=True, kw_only=True):
     """The answer to one command."""
 
     outcome: str  # recorded, amended, repeated, justified, withheld, condemned, revoked, reinstated, verified, diverged, expired
@@ -35,16 +34,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     fell: Effect = NO_EFFECT
     revived: Effect = NO_EFFECT
 
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)
 
-
-class BatchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class BatchResult(Shown, frozen=True, kw_only=True):
     """The answers to a batch, one for each command in order."""
 
     revision: str
     results: tuple[Result, ...]
     replayed: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from ledger.clock import format_moment
+from ledger.model.shown import Shown
 
 FRESH, STALE, UNKNOWN = "fresh", "stale", "unknown"
 
@@ -29,7 +28,7 @@ AMENDED = "amended"
 UNKNOWN_REASONS = ("not_found", "malformed", "ambiguous", "behind", "unreachable")
 
 
-class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Verdict(Shown, frozen=True):
     """`fresh`, `stale` or `unknown`; a function of revision and clock."""
 
     ref: str
@@ -42,9 +41,6 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     @property
     def fresh(self) -> bool:
         return self.state == FRESH
-
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)
 
 
 Found = int | Verdict

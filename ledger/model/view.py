@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from ledger.model.shown import Shown
 from ledger.model.verdict import Verdict
 
 
-class EntryView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class EntryView(Shown, frozen=True, kw_only=True):
     """One entry as it was recorded, with today's verdict if it is a record."""
 
     id: str  # @42
@@ -38,18 +37,15 @@ class EntryView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hash: str
     verdict: Verdict | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)
 
-
-class PathStep(msgspec.Struct, frozen=True, omit_defaults=True):
+class PathStep(Shown, frozen=True):
     """One step from a root cause to what it felled."""
 
     entry: EntryView
     reason: str | None = None  # why it does not stand; none for the event that began it
 
 
-class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Explanation(Shown, frozen=True):
     """Why a reference is what it is: its verdict, and the path from the root cause to it (empty when fresh)."""
 
     revision: str
@@ -57,11 +53,8 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     verdict: Verdict
     path: tuple[PathStep, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)
 
-
-class Node(msgspec.Struct, frozen=True, omit_defaults=True):
+class Node(Shown, frozen=True):
     """An edition (by its newest version) or an event, in a slice of the graph."""
 
     id: str
@@ -72,7 +65,7 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     depth: int = 0
 
 
-class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
+class Edge(Shown, frozen=True):
     """From the entry that says so to the one it says it of: `source BECAUSE target`, `source REVOKES target`."""
 
     source: str
@@ -80,7 +73,7 @@ class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
     target: str
 
 
-class GraphSlice(msgspec.Struct, frozen=True, omit_defaults=True):
+class GraphSlice(Shown, frozen=True):
     """Part of the causal graph around an entry."""
 
     revision: str
@@ -89,22 +82,16 @@ class GraphSlice(msgspec.Struct, frozen=True, omit_defaults=True):
     truncated: bool = False
     hidden: int = 0  # neighbours of shown nodes that are not shown
 
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)
 
-
-class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
+class Remedy(Shown, frozen=True):
     """An executed mutation without standing grounds: to be repaired, or lapsed (right when done)."""
 
     entry: EntryView
     needed: bool
     causes: tuple[str, ...]  # the withdrawals that make it so; of a lapsed one, the cause of its verdict
 
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)
 
-
-class Status(msgspec.Struct, frozen=True, omit_defaults=True):
+class Status(Shown, frozen=True):
     """Where a ledger stands."""
 
     ledger: str
@@ -117,6 +104,3 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     states: dict[str, int]  # keys by the state (and reason) of their current version
     store: str
     state_seq: int | None = None  # how far states are written to the store's nodes, where it shows them
-
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from ledger.clock import Clock
 from ledger.model.canonical import digest_of_bytes
 from ledger.model.entry import EMPTY, GENESIS, Entry, Record, Revocation, Sealed, chain_hash, revision_token
+from ledger.model.shown import Shown
 from ledger.service.live import Live
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
 from ledger.validity.oracle import Oracle
@@ -20,7 +19,7 @@ PROBLEMS_MAX = 100
 Progress = Callable[[str, int, int], None]
 
 
-class AuditReport(msgspec.Struct, frozen=True, omit_defaults=True):
+class AuditReport(Shown, frozen=True):
     """What an audit found; `ok` when nothing."""
 
     ok: bool
@@ -31,9 +30,6 @@ class AuditReport(msgspec.Struct, frozen=True, omit_defaults=True):
     states: int  # verdicts held against the oracle
     shown_states: int | None  # states on the store's nodes held against the index, where it shows them
     problems: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self) | {"problems": list(self.problems)}
 
 
 async def audit(store: Store, live: Live, clock: Clock, progress: Progress | None = None) -> AuditReport:
@@ -140,5 +136,7 @@ async def _audit_shown(store: StateStore, live: Live, problems: list[str]) -> in
         for seq, told in shown.items():
             verdict = reader.verdict_of(seq)
             if told != (verdict.state, verdict.reason):
-                problems.append(f"entry {seq}: its node says {told[0]} {told[1] or ''}, the index {verdict.state} {verdict.reason or ''}")
+                problems.append(
+                    f"entry {seq}: its node says {told[0]} {told[1] or ''}, the index {verdict.state} {verdict.reason or ''}"
+                )
         return len(shown)

@@ -119,7 +119,7 @@ class Committer:
         taken: list[tuple[Submission, Sequence[Command]]] = []
         room = GROUP_COMMANDS_MAX
         for submission in self._waiting:
-            commands = []
+            commands: list[Command] = []
             for command in submission.commands[len(submission.answers) :]:
                 size = len(command.commands) if isinstance(command, BatchCommand) else 1
                 if size > room and (taken or commands):
@@ -169,7 +169,7 @@ class Committer:
             try:
                 judge = Judge(index, now_us, remembered)
                 for edition in index.news_of_expiry():
-                    expire = ExpireCommand(op="expire", target=f"@{index.newest[edition]}")
+                    expire = ExpireCommand.model_construct(op="expire", target=f"@{index.newest[edition]}")
                     self._seal(group, head, judge.judge(expire))
                 for submission, commands in taken:
                     self._judge_submission(judge, group, head, submission, commands)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
-import msgspec
 import orjson
 from msgspec import UNSET
 
@@ -32,6 +31,7 @@ from ledger.model.entry import (
     open_envelope,
     seal,
 )
+from ledger.model.shown import Shown
 from ledger.service.service import LedgerService
 from ledger.store.base import PAGE_ENTRIES
 
@@ -42,16 +42,13 @@ LINE_BYTES_MAX = 64 << 20
 Progress = Callable[[int], None]
 
 
-class ImportReport(msgspec.Struct, frozen=True):
+class ImportReport(Shown, frozen=True):
     """What an import did: commands by outcome (replayed ones apart)."""
 
     lines: int
     outcomes: dict[str, int]
     replayed: int
     revision: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)
 
 
 # -- in ---------------------------------------------------------------------------------------------------------------
@@ -168,7 +165,9 @@ def as_batch(commands: list[Command]) -> BatchCommand:
     for position, command in enumerate(commands):
         if isinstance(command, BatchCommand):
             raise Malformed("a batch holds no batches", command=position)
-    batch = BatchCommand.model_construct(op="batch", commands=commands, actor=None, occurred_at=None, idempotency_key=None)
+    batch = BatchCommand.model_construct(
+        op="batch", commands=commands, actor=None, occurred_at=None, idempotency_key=None
+    )
     return batch.sent_as(digest_of_bytes(orjson.dumps([[one.sent_digest, one.idempotency_key] for one in commands])))
 
 
@@ -294,7 +293,7 @@ class _Exporter:
             case Record() as entry:
                 return [self._record(entry, sealed.content)]
             case Revocation() as entry:
-                command = {"op": "revoke", "target": self.names[entry.targets[0]], "mode": entry.mode}
+                command: dict[str, Any] = {"op": "revoke", "target": self.names[entry.targets[0]], "mode": entry.mode}
                 if entry.mode == "revoked":
                     command["effective_at"] = format_moment(entry.moment_us)
                 return [self._common(command, entry, reason=entry.reason)]
@@ -305,7 +304,9 @@ class _Exporter:
             case Verification(valid_until_us=limit) as entry if limit is not UNSET:
                 return [await self._again(entry, entry.targets[0], entry.observed[0])]
             case Verification() as entry:
-                looks = [[self.names[target], digest] for target, digest in zip(entry.targets, entry.observed, strict=True)]
+                looks = [
+                    [self.names[target], digest] for target, digest in zip(entry.targets, entry.observed, strict=True)
+                ]
                 return [self._common({"op": "verify", "targets": looks}, entry)]
             case Justification() as entry:
                 return [await self._again(entry, entry.targets[0], entry.observed[0])]

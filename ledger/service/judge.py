@@ -37,7 +37,7 @@ from ledger.model.entry import (
     Verification,
 )
 from ledger.model.result import FIRST_MAX, NO_EFFECT, Effect
-from ledger.model.verdict import Verdict
+from ledger.model.verdict import UNKNOWN, Verdict
 from ledger.service import laws
 from ledger.service.laws import Premises
 from ledger.validity.index import NONE, WRONG_FROM_BIRTH, Index
@@ -60,6 +60,9 @@ class Draft(NamedTuple):
     content: str | None
 
 
+_UNJUDGED = Verdict("", UNKNOWN)
+
+
 @dataclass(slots=True)
 class Outcome:
     """What came of one command; the revision is known when the batch is sealed."""
@@ -71,7 +74,7 @@ class Outcome:
     fell: Effect = NO_EFFECT
     revived: Effect = NO_EFFECT
     replayed: bool = False
-    verdict: Verdict | None = None
+    verdict: Verdict = _UNJUDGED
 
 
 class Judgement(NamedTuple):
@@ -250,9 +253,7 @@ class _Batch:
         laws.check_supersession(index, key, supersedes)
         stood = any(laws.stands(index, premises) for premises in because)
         fields |= {"because": tuple(because), "supersedes": supersedes}
-        outcome = self._write(
-            command, position, KINDS[command.kind], "recorded", fields, command.content_form
-        )
+        outcome = self._write(command, position, KINDS[command.kind], "recorded", fields, command.content_form)
         laws.check_still_stands(index, index.edition[outcome.entry], stood)
         self._want_fresh(command, position, because)
         return outcome
@@ -323,9 +324,7 @@ class _Batch:
         laws.check_still_stands(index, edition, stood)
         return outcome
 
-    def _attempt(
-        self, command: RecordCommand, position: int, about: int, outcome: str, against: list[int]
-    ) -> Outcome:
+    def _attempt(self, command: RecordCommand, position: int, about: int, outcome: str, against: list[int]) -> Outcome:
         self.attempts = self.attempts or _Pending()
         gathered = self._gather(self.attempts, command, position, [(about, _digest(command))], outcome)
         gathered.stands = against
@@ -358,9 +357,7 @@ class _Batch:
             fields["effective_at_us"] = command.effective_at
         if command.mode == "erased":
             fields |= laws.erasure(self.index, target)._asdict()
-        return self._write(
-            command, position, Revocation, "revoked", fields, about=record_named(self.index, target)
-        )
+        return self._write(command, position, Revocation, "revoked", fields, about=record_named(self.index, target))
 
     def _reinstate(self, command: ReinstateCommand, position: int) -> Outcome:
         index = self.index
@@ -373,9 +370,7 @@ class _Batch:
             "lifts": laws.lifted(index, command, target),
             "reason": command.reason,
         }
-        outcome = self._write(
-            command, position, Reinstatement, "reinstated", fields, about=record_named(index, target)
-        )
+        outcome = self._write(command, position, Reinstatement, "reinstated", fields, about=record_named(index, target))
         if was_wrong and not index.flags[edition] & WRONG_FROM_BIRTH:  # it supersedes again
             laws.check_still_stands(index, edition, stood)
         return outcome
@@ -383,18 +378,11 @@ class _Batch:
     def _verify(self, command: VerifyCommand, position: int) -> Outcome:
         index = self.index
         name = "targets" if command.targets is not None else "target"
-        looks = [
-            (record_named(index, laws.resolve_field(index, ref, name)), digest)
-            for ref, digest in command.looks
-        ]
-        matches = all(
-            index.digest_at(index.newest[index.edition[seq]]).hex() == digest[7:] for seq, digest in looks
-        )
+        looks = [(record_named(index, laws.resolve_field(index, ref, name)), digest) for ref, digest in command.looks]
+        matches = all(index.digest_at(index.newest[index.edition[seq]]).hex() == digest[7:] for seq, digest in looks)
         return self._look(command, position, looks, "verified" if matches else "diverged")
 
-    def _look(
-        self, command: SingleCommand, position: int, looks: list[tuple[int, str]], outcome: str
-    ) -> Outcome:
+    def _look(self, command: SingleCommand, position: int, looks: list[tuple[int, str]], outcome: str) -> Outcome:
         self.repetitions = self.repetitions or _Pending()
         return self._gather(self.repetitions, command, position, looks, outcome)
 
@@ -424,9 +412,7 @@ class _Batch:
         entry, fell, revived = self._apply(kind, fields)
         # An expiry that the ledger notes itself answers nobody.
         if command.sent_digest:
-            self._sign(
-                entry, (self._request(command, position, outcome, fell=fell.count, revived=revived.count),)
-            )
+            self._sign(entry, (self._request(command, position, outcome, fell=fell.count, revived=revived.count),))
         self.drafts.append(Draft(entry, content))
         return Outcome(outcome, entry.seq, about or entry.seq, fell=fell, revived=revived)
 
@@ -447,7 +433,10 @@ class _Batch:
 
     def _write_pending(self) -> None:
         """Attempts and repetitions of the whole batch, one entry each, the one added to last comes last."""
-        gathered = [(self.attempts, Attempt), (self.repetitions, Verification)]
+        gathered: list[tuple[_Pending | None, type[Entry]]] = [
+            (self.attempts, Attempt),
+            (self.repetitions, Verification),
+        ]
         pending = [(one, kind) for one, kind in gathered if one is not None]
         for one, kind in sorted(pending, key=lambda pair: pair[0].latest):
             self._write_gathered(one, kind)
@@ -522,9 +511,7 @@ class _Batch:
         if not self.drafts or key is None:
             return
         entry, content = self.drafts[-1]
-        whole = Request(
-            digest=self.command.sent_digest, outcome="batch", position=WHOLE_BATCH, idempotency_key=key
-        )
+        whole = Request(digest=self.command.sent_digest, outcome="batch", position=WHOLE_BATCH, idempotency_key=key)
         self.drafts[-1] = Draft(msgspec.structs.replace(entry, requests=(*entry.requests, whole)), content)
         self.index.remember(key, entry.seq)
 
@@ -550,9 +537,7 @@ class _Batch:
 
     def _recollect(self, entry: Entry, request: Request) -> Outcome:
         index = self.index
-        about = request.about or (
-            record_named(index, entry.targets[0]) if isinstance(entry, Event) else entry.seq
-        )
+        about = request.about or (record_named(index, entry.targets[0]) if isinstance(entry, Event) else entry.seq)
         kept_out = request.outcome in ("withheld", "condemned")
         return Outcome(
             request.outcome,

@@ -63,9 +63,7 @@ def _resolve_premise(index: Index, ref: str) -> int:
     if named is None or not 0 < named < len(index.kind):
         return resolve_field(index, ref, "because")
     if not index.is_record(named):
-        raise NotAPremise(
-            f"{ref} is a {_kind(index, named)}; only records can be rested on", field="because", ref=ref
-        )
+        raise NotAPremise(f"{ref} is a {_kind(index, named)}; only records can be rested on", field="because", ref=ref)
     return named
 
 
@@ -97,9 +95,7 @@ def check_kind(index: Index, key: int, command: RecordCommand) -> None:
     """A key keeps its kind."""
     if index.key_kind[key] != KIND_CODES[command.kind]:
         kind = KIND_NAMES[index.key_kind[key]]
-        raise KindConflict(
-            f"{command.key!r} is of kind {kind}, and a key keeps its kind", field="kind", kind=kind
-        )
+        raise KindConflict(f"{command.key!r} is of kind {kind}, and a key keeps its kind", field="kind", kind=kind)
 
 
 def condemned_version(index: Index, key: int, digest: bytes) -> int:
@@ -118,9 +114,7 @@ def check_current(index: Index, command: RecordCommand, current: int) -> None:
     has = f"version {version} is current" if version else "the key has no current version"
     for field, wanted in (("expects", command.expects), ("amends", command.amends)):
         if wanted is not None and wanted != version:
-            raise NotCurrent(
-                f"{field} version {wanted} of {command.key!r}, but {has}", field=field, current=version
-            )
+            raise NotCurrent(f"{field} version {wanted} of {command.key!r}, but {has}", field=field, current=version)
 
 
 def check_amendment(index: Index, current: int, because: list[Premises]) -> None:
@@ -174,9 +168,7 @@ def check_acyclic(index: Index, edition: int, added: list[Premises]) -> None:
     other can rest on it.
     """
     born = index.birth[edition]
-    came_from = dict.fromkeys(
-        (premise for premises in added for premise in editions_of(index, premises)), NONE
-    )
+    came_from = dict.fromkeys((premise for premises in added for premise in editions_of(index, premises)), NONE)
     queue = list(came_from)
     for at in queue:
         if at == edition:
@@ -267,9 +259,7 @@ def lifted(index: Index, command: ReinstateCommand, target: int) -> tuple[int, .
     """The withdrawals (and supersessions, if named) a reinstatement lifts."""
     on_support = target in index.added
     edition = index.edition[target]
-    withdrawals = (
-        index.support_withdrawals.get(target, ()) if on_support else index.withdrawals.get(edition, ())
-    )
+    withdrawals = index.support_withdrawals.get(target, ()) if on_support else index.withdrawals.get(edition, ())
     supersessions = () if on_support else index.superseded_by.get(index.key_of[edition], ())
     standing = {one.seq: one.flag for one in withdrawals}
     overtaken = {one.seq for one in supersessions}

@@ -48,7 +48,11 @@ class LedgerService:
         self.name = check_ledger(name)
         self.clock = clock
         self.live = Live(store, name)
-        self.mirror = Mirror(store, self.live, holder=f"{os.getpid()}-{uuid.uuid4().hex[:8]}") if isinstance(store, StateStore) else None
+        self.mirror = (
+            Mirror(store, self.live, holder=f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
+            if isinstance(store, StateStore)
+            else None
+        )
         self._follower: asyncio.Task[None] | None = None
 
     async def open(self, *, create: bool = True, progress: Callable[[int], None] | None = None) -> None:
@@ -264,7 +268,12 @@ class LedgerService:
         return Reader(self.live.index, None if max_age_s is None else int(max_age_s * SECOND))
 
     def _matching(
-        self, kinds: Iterable[str] | None, key_prefix: str | None, state: str | None, current: bool, after: int
+        self,
+        kinds: Iterable[str] | None,
+        key_prefix: str | None,
+        state: str | None,
+        current: bool,
+        after: int,
     ) -> Iterable[int]:
         reader = self._reader()
         index = reader.index
@@ -298,7 +307,10 @@ class LedgerService:
             nodes = [_node(reader, edition, distance) for edition, distance in found.depths.items()]
             edges = [Edge(_id(index, source), "BECAUSE", _id(index, premise)) for source, premise in found.edges]
             events = {
-                seq: edition for edition in found.depths for seq in reader.standing_against(edition) if up or edition == start
+                seq: edition
+                for edition in found.depths
+                for seq in reader.standing_against(edition)
+                if up or edition == start
             }
             known = {node.id for node in nodes}
             for seq, edition in events.items():
@@ -316,7 +328,9 @@ def _kind_code(kind: str) -> int:
 
 
 def _key_starts(index: Index, edition: int, prefix: str) -> bool:
-    return edition != NONE and index.key_of[edition] != NONE and index.key_names[index.key_of[edition]].startswith(prefix)
+    return (
+        edition != NONE and index.key_of[edition] != NONE and index.key_names[index.key_of[edition]].startswith(prefix)
+    )
 
 
 def _id(index: Index, edition: int) -> str:

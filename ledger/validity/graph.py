@@ -8,7 +8,6 @@ from typing import NamedTuple
 from ledger.validity.index import NONE, QUARANTINED, WRONG_FROM_BIRTH, Index
 
 
-
 class Walk(NamedTuple):
     """Editions reached with their distance; edges as (edition, premise, number of justifications so)."""
 

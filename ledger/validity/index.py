@@ -121,6 +121,22 @@ class Index:
         self.checked_us = array("q")
         self.checked_by = array("i")
 
+        self._edition_columns: tuple[Any, ...] = (
+            self.key_of,
+            self.birth,
+            self.newest,
+            self.older,
+            self.younger,
+            self.flags,
+            self.valid,
+            self.standing,
+            self.first_justification,
+            self.first_use,
+            self.first_event,
+            self.checked_us,
+            self.checked_by,
+        )
+
         # Justifications, and the edges from each to its premises (one run of rows each).
         self.supports = array("i")  # the edition
         self.fallen = array("i")  # premises that are not valid
@@ -268,41 +284,20 @@ class Index:
         self._journal = None
 
     def _truncate(self, to: Savepoint) -> None:
-        for column in (self.kind, self.subject, self.edition, self.version, self.previous):
-            del column[to.entries :]
+        """Cut off the rows that came since."""
+        for rows, columns in (
+            (to.entries, (self.kind, self.subject, self.edition, self.version, self.previous)),
+            (to.editions, self._edition_columns),
+            (to.justifications, (self.supports, self.fallen, self.entry_of, self.next_justification)),
+            (to.edges, (self.premise, self.leans, self.next_use)),
+            (to.events, (self.event_entry, self.next_event)),
+            (to.keys, (self.key_names, self.key_kind, self.youngest, self.current, self.newest_of_key)),
+        ):
+            column: Any
+            for column in columns if len(columns[0]) > rows else ():
+                del column[rows:]
         del self.digest[32 * to.entries :]
-        if len(self.flags) > to.editions:
-            for column in self._edition_columns():
-                del column[to.editions :]
-        if len(self.supports) > to.justifications:
-            for column in (self.supports, self.fallen, self.entry_of, self.next_justification):
-                del column[to.justifications :]
-            del self.edges_from[to.justifications + 1 :]
-            for column in (self.premise, self.leans, self.next_use):
-                del column[to.edges :]
-        if len(self.event_entry) > to.events:
-            for column in (self.event_entry, self.next_event):
-                del column[to.events :]
-        if len(self.key_names) > to.keys:
-            for column in (self.key_names, self.key_kind, self.youngest, self.current, self.newest_of_key):
-                del column[to.keys :]
-
-    def _edition_columns(self) -> tuple[Any, ...]:
-        return (
-            self.key_of,
-            self.birth,
-            self.newest,
-            self.older,
-            self.younger,
-            self.flags,
-            self.valid,
-            self.standing,
-            self.first_justification,
-            self.first_use,
-            self.first_event,
-            self.checked_us,
-            self.checked_by,
-        )
+        del self.edges_from[to.justifications + 1 :]
 
     def _put(self, container: Any, place: Any, value: Any) -> None:
         journal = self._journal
@@ -415,7 +410,10 @@ class Index:
         if self.is_ground(edition):
             return _EVER
         return max(
-            (min(self._checked_floor[premise] for premise in self.premises(row)) for row in self.standing_justifications(edition)),
+            (
+                min(self._checked_floor[premise] for premise in self.premises(row))
+                for row in self.standing_justifications(edition)
+            ),
             default=0,
         )
 

@@ -70,7 +70,10 @@ def _resolve_digest(index: Index, key: int, reference: Reference) -> int:
         if len(wanted) == 64:
             return seq
         if found and index.digest_at(seq) != index.digest_at(found):
-            raise Ambiguous(f"{reference.text!r} fits several contents of {reference.key!r}; give more digits", ref=reference.text)
+            raise Ambiguous(
+                f"{reference.text!r} fits several contents of {reference.key!r}; give more digits",
+                ref=reference.text,
+            )
         found = found or seq
     if not found:
         raise NotFound(f"{reference.key!r} never had a content with digest {wanted}", ref=reference.text)

@@ -207,5 +207,3 @@ class Reader:
 
 def _wrong_from_birth(index: Index, edition: int) -> bool:
     return bool(index.flags[edition] & WRONG_FROM_BIRTH)
-
-

@@ -152,6 +152,31 @@ class Batches:
                 verify q 2                               -> @3 diverged stale diverged, fell q@1
         """)
 
+    async def test_a_look_is_judged_where_it_stands(self, page: Page) -> None:
+        """Law 10: commands of a batch act in order, though looks and attempts are written at its end."""
+        await page("""
+            record  dependency p 1                       -> @1 recorded fresh
+            batch
+                record dependency p 1                    -> … repeated fresh amended
+                record dependency p 2 amends 1           -> … amended fresh
+            batch
+                verify p 2                               -> … verified fresh amended
+                record dependency p 3 amends 2           -> … amended fresh
+            check   p                                    -> fresh
+        """)
+
+    async def test_an_attempt_is_judged_where_it_stands(self, page: Page) -> None:
+        """Law 10: an attempt contradicts the edition that is current then, not one born later in the batch."""
+        await page("""
+            record  dependency p 1                       -> @1 recorded fresh
+            record  dependency p 2                       -> @2 recorded fresh, fell p@1
+            revoke  p@1 wrong_from_birth                 -> @3 revoked stale wrong_from_birth
+            batch
+                record dependency p 1                    -> … condemned stale wrong_from_birth, stands @3…
+                record dependency p 3                    -> … recorded fresh…
+            check   p                                    -> fresh
+        """)
+
     async def test_a_batch_may_undo_itself(self, page: Page) -> None:
         """Law 10: within a batch each command sees those before it."""
         await page("""
