@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", params=available_versions() or [DEFAULT_VERSION])
 def neo4j_server(request: pytest.FixtureRequest) -> Iterator[Neo4jServer]:
-    """A server of each version that the Javas of this machine can run; where there is no Java, an error that says so."""
+    """A server of each version that the Javas of this machine can run; without Java an error that says so."""
     with Neo4jServer(request.param) as server:
         yield server
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ENGINES = ("ledger.store.memory", "ledger.store.sqlite", "ledger.store.neo4j")
 FOUNDATION = ("ledger.errors", "ledger.clock", "ledger.assets")
+NOUNS = (*FOUNDATION, "ledger.model")
+PORT = (*NOUNS, "ledger.store.base")
+SERVICE = (*PORT, "ledger.validity", "ledger.service")
 
 # A module belongs to the longest name here that it starts with, and imports its own layer and those named. The bare
 # names of packages with layers inside, `ledger` and `ledger.store`, stand for their __init__ alone.
@@ -25,33 +31,25 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "ledger.clock": ("ledger.errors",),
     "ledger.assets": (),
     "ledger.model": FOUNDATION,
-    "ledger.validity": (*FOUNDATION, "ledger.model"),
-    "ledger.store.base": (*FOUNDATION, "ledger.model"),
+    "ledger.validity": NOUNS,
     "ledger.store": (),
-    **dict.fromkeys(ENGINES, (*FOUNDATION, "ledger.model", "ledger.store.base")),
-    "ledger.store.rehearsal": (*FOUNDATION, "ledger.model", "ledger.store.base"),
-    "ledger.store.address": (*FOUNDATION, "ledger.store.base", *ENGINES),
-    "ledger.service": (*FOUNDATION, "ledger.model", "ledger.validity", "ledger.store.base"),
-    "ledger.guard": (*FOUNDATION, "ledger.model"),
-    "ledger.ingest": (*FOUNDATION, "ledger.model"),
-    "ledger.app": (
-        *FOUNDATION,
-        "ledger.model",
-        "ledger.service",
-        "ledger.store.base",
-        "ledger.store.rehearsal",
-        "ledger.store.address",
-    ),
+    "ledger.store.base": NOUNS,
+    **dict.fromkeys(ENGINES, PORT),
+    "ledger.store.rehearsal": PORT,
+    "ledger.store.address": (*PORT, *ENGINES),
+    "ledger.service": (*PORT, "ledger.validity"),
+    "ledger.guard": NOUNS,
+    "ledger.ingest": NOUNS,
+    "ledger.app": (*SERVICE, "ledger.store.rehearsal", "ledger.store.address"),
     "ledger": ("ledger.app", "ledger.errors"),  # what `from ledger import …` gives
-    "ledger.testing": (*FOUNDATION, "ledger.model", "ledger.validity", "ledger.store.base", "ledger.service", "ledger.app"),
-    "ledger.cli": (
-        *FOUNDATION, "ledger", "ledger.model", "ledger.service", "ledger.store.base", "ledger.app", "ledger.ingest", "ledger.guard",
-    ),
+    "ledger.testing": (*SERVICE, "ledger.app"),
+    "ledger.cli": (*SERVICE, "ledger.app", "ledger", "ledger.ingest", "ledger.guard"),
     "ledger.__main__": ("ledger.cli",),
-}  # fmt: skip
+}
 
 PURE = ("ledger.model", "ledger.validity")
-IMPURE_MODULES = {"asyncio", "io", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time", "neo4j"}
+IMPURE = {"asyncio", "io", "neo4j", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time"}
+DRIVERS = {"sqlite3": "ledger.store.sqlite", "neo4j": "ledger.store.neo4j"}
 
 
 @cache
@@ -116,14 +114,25 @@ def test_no_module_imports_itself_through_others() -> None:
 
 @pytest.mark.parametrize("module", [name for name in modules() if name.startswith(PURE)])
 def test_model_and_validity_do_no_io(module: str) -> None:
-    assert {found.split(".")[0] for found in imports(module)} & IMPURE_MODULES == set()
+    assert {found.split(".")[0] for found in imports(module)} & IMPURE == set()
 
 
-@pytest.mark.parametrize(("library", "homes"), [("sqlite3", ("ledger.store.sqlite",)), ("neo4j", ("ledger.store.neo4j",))])
-def test_a_driver_is_known_to_its_store_alone(library: str, homes: tuple[str, ...]) -> None:
-    knowing = {name for name in modules() if library in {found.split(".")[0] for found in imports(name)}}
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_driver_is_known_to_its_store_alone(driver: str) -> None:
+    knowing = {name for name in modules() if driver in {found.split(".")[0] for found in imports(name)}}
     assert knowing
-    assert {name for name in knowing if not name.startswith(homes)} == set()
+    assert {name for name in knowing if not name.startswith(DRIVERS[driver])} == set()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_what_is_imported_is_declared(module: str) -> None:
+    """Of a package that only comes along with another, the next version may not."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]["test"] if module.startswith("ledger.testing") else []
+    declared = {re.split(r"[^\w.-]", text)[0] for text in (*project["dependencies"], *extras)}
+    found = {name.split(".")[0] for name in imports(module)} - {"ledger"} - sys.stdlib_module_names
+    packages = packages_distributions()
+    assert {name for name in found if not declared & set(packages[name])} == set()
 
 
 # --- files --------------------------------------------------------------------------------------------------
@@ -141,12 +150,13 @@ def test_cypher_and_only_cypher_lives_under_cypher() -> None:
 @cache
 def project_files() -> tuple[Path, ...]:
     """What git tracks or would: everything that is not ignored; without git, what is not hidden."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=False
-    )
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode == 0:
-        return tuple(file for name in listed.stdout.decode().split("\0") if name and (file := ROOT / name).is_file())
-    return tuple(file for file in ROOT.rglob("*") if file.is_file() and not any(part[0] == "." for part in file.relative_to(ROOT).parts))
+        found = [ROOT / name for name in listed.stdout.split("\0") if name]
+    else:
+        found = [file for file in ROOT.rglob("*") if not any(part[0] == "." for part in file.relative_to(ROOT).parts)]
+    return tuple(file for file in found if file.is_file())
 
 
 # Written in pieces, so that this file does not name them either.
@@ -157,13 +167,8 @@ REGISTRIES = re.compile(
 MACHINE_PATHS = re.compile(r"(?<![\w.~*/-])/(?:wo" r"rk|ro" r"ot|home|Users)/[\w.-]+")
 
 
-@pytest.mark.parametrize(("what", "pattern"), [("a package registry", REGISTRIES), ("a path of one machine", MACHINE_PATHS)])
-def test_no_file_names(what: str, pattern: re.Pattern[str]) -> None:
-    named = []
-    for file in project_files():
-        try:
-            text = file.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            continue
-        named += [f"{file.relative_to(ROOT)}: {found[0]}" for found in pattern.finditer(text)]
-    assert not named, f"{what}: {named}"
+@pytest.mark.parametrize("pattern", [REGISTRIES, MACHINE_PATHS], ids=["a package registry", "a path of one machine"])
+def test_no_file_names(pattern: re.Pattern[str]) -> None:
+    texts = {file.relative_to(ROOT): file.read_text(encoding="utf-8", errors="replace") for file in project_files()}
+    named = [f"{file}: {found[0]}" for file, text in texts.items() for found in pattern.finditer(text)]
+    assert not named

@@ -6,8 +6,8 @@
     ```ledger    a ledger page (ledger/testing/page.py), each on a ledger of its own
     ```cypher    run on a Neo4j that holds what the document's pages recorded; the table after it is what comes back
 
-`…` stands for any text. What names a Neo4j address is run where there is one, on the server of the tests.
-Commands that start with `make` or `docker` are not run here: `make` because CI runs those itself, docker for want of one.
+`…` stands for any text. What names a Neo4j address is run where there is one, on the server of the tests. Commands that
+start with `make` or `docker` are not run here: `make` because CI runs those itself, `docker` for want of one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def blocks_of(document: Path) -> list[Block]:
 
 
 def blocks(*languages: str, document: Path | None = None) -> list[Block]:
-    return [block for one in DOCUMENTS if document in (None, one) for block in blocks_of(one) if block.language in languages]
+    wanted = DOCUMENTS if document is None else [document]
+    return [block for one in wanted for block in blocks_of(one) if block.language in languages]
 
 
 def documents_with(*languages: str) -> list[Any]:
@@ -95,8 +96,12 @@ def documents_with(*languages: str) -> list[Any]:
 
 def matches(expected: str, came: str) -> bool:
     """Line by line, spaces at the ends of lines aside."""
-    pattern = "\n".join(".*".join(map(re.escape, line.rstrip().split("…"))) for line in expected.strip("\n").split("\n"))
-    return re.fullmatch(pattern, "\n".join(line.rstrip() for line in came.strip("\n").split("\n"))) is not None
+    pattern = "\n".join(".*".join(map(re.escape, line.split("…"))) for line in _lines(expected))
+    return re.fullmatch(pattern, "\n".join(_lines(came))) is not None
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip("\n").split("\n")]
 
 
 # --- python ---------------------------------------------------------------------------------------------------
@@ -115,18 +120,13 @@ def test_python(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def _told_by_comments(text: str) -> Iterator[str]:
-    """What a block says that it prints."""
+    """What a block says that it prints: comments behind a print, and alone on the lines after it."""
     printing = False
     for line in text.splitlines():
         code, mark, comment = line.partition("# ")
-        if mark and "print(" in code:
+        printing = "print(" in code or (printing and bool(mark) and not code.strip())
+        if printing and mark:
             yield comment
-        elif mark and not code.strip() and printing:
-            yield comment
-        else:
-            printing = "print(" in code
-            continue
-        printing = True
 
 
 # --- console --------------------------------------------------------------------------------------------------
@@ -206,7 +206,12 @@ class Shell:
 # --- ledger pages and cypher ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("block", [one for one in blocks("ledger") if not blocks("cypher", document=one.document)], ids=str)
+def pages_by_themselves() -> list[Block]:
+    """Those of a document with queries are played with it."""
+    return [block for block in blocks("ledger") if not blocks("cypher", document=block.document)]
+
+
+@pytest.mark.parametrize("block", pages_by_themselves(), ids=str)
 async def test_page(block: Block) -> None:
     clock = ManualClock()
     async with AsyncLedger.open("memory:", clock=clock) as ledger:
@@ -222,12 +227,13 @@ def documents_with_neo4j() -> list[Any]:
 @pytest.mark.neo4j
 @pytest.mark.parametrize("document", documents_with_neo4j())
 async def test_with_neo4j(document: Path, tmp_path: Path, neo4j_uri: str) -> None:
-    """The whole document, in order: a query sees what pages and commands before it recorded, states on the nodes included."""
+    """The whole document, in order: a query sees what was recorded before it, states on the nodes included."""
     shown = blocks("console", "sh", "ledger", "cypher", document=document)
-    queried = [name for block in shown for name in re.findall(r"\{(?:ledger|name): '([\w-]+)'", block.text)]
+    text = "\n".join(block.text for block in shown)
+    queried = re.findall(r"\{(?:ledger|name): '([\w-]+)'", text)
     clock = ManualClock()
     async with neo4j.AsyncGraphDatabase.driver(neo4j_uri) as driver:
-        for name in {*queried, *(name for block in shown for name in re.findall(r"--ledger (\S+)", block.text))}:
+        for name in {*queried, *re.findall(r"--ledger (\S+)", text)}:
             await _forget(driver, name)
         with Shell(tmp_path) as shell:
             for block in shown:
@@ -235,7 +241,7 @@ async def test_with_neo4j(document: Path, tmp_path: Path, neo4j_uri: str) -> Non
                     await _until_shown(driver, neo4j_uri, queried[0])
                     await _answers(driver, block)
                 elif block.language == "ledger":
-                    async with AsyncLedger.open(neo4j_uri, queried[0], clock=clock) as ledger:  # closing writes what is due
+                    async with AsyncLedger.open(neo4j_uri, queried[0], clock=clock) as ledger:
                         await Page(ledger, clock)(block.text)
                 else:
                     await asyncio.to_thread(shell.play, block, neo4j_uri)
@@ -269,9 +275,9 @@ def _cell(value: Any) -> str:
 
 
 def _table_after(block: Block) -> list[list[str]]:
-    """The Markdown table between a block and the next one, its heading first."""
-    lines = [line for line in block.after.splitlines() if line.startswith("|")]
-    rows = [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
+    """The Markdown table after a block, its heading first."""
+    lines = itertools.takewhile(lambda line: line.startswith("|"), block.after.strip().splitlines())
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert len(rows) >= 2, f"{block}: what comes back is not shown"
     return [rows[0], *rows[2:]]
 
@@ -306,7 +312,8 @@ def test_every_verdict_reason_is_documented() -> None:
 
 
 def test_every_kind_of_entry_is_documented() -> None:
-    assert set(re.findall(r"^\| `(\w+)` \|.*\| (?:record|event)", text_of("docs/contract.md"), re.MULTILINE)) == set(KINDS)
+    told = re.findall(r"^\| `(\w+)` \|.*\| (?:record|event)", text_of("docs/contract.md"), re.MULTILINE)
+    assert told == list(KINDS)
 
 
 def test_every_setting_is_documented() -> None:
@@ -328,18 +335,18 @@ def test_every_command_is_documented() -> None:
     rows = re.findall(r"^\| (.*?) \| (.*) \|$", table.replace("\\|", "/"), re.MULTILINE)
     told = {name: row for first, row in rows for name in re.findall(r"`([a-z]+)", first)}
     assert sorted(told) == sorted(cli.commands)
-    common = {"--store", "--ledger", "--json", "--help", "--actor", "--occurred-at", "--idempotency-key", "--content"}
+    common = {"--store", "--ledger", "--json", "--actor", "--occurred-at", "--idempotency-key", "--content"}
     for name, command in cli.commands.items():
-        options = {option for param in command.params for option in (*param.opts, *param.secondary_opts) if option.startswith("--")}
-        assert options - common <= set(re.findall(r"--[\w-]+", told[name])), name
+        spelt = {text for param in command.params for text in (*param.opts, *param.secondary_opts)}
+        options = {text for text in spelt if text.startswith("--")} - common
+        assert options <= set(re.findall(r"--[\w-]+", told[name])), name
 
 
 def test_every_law_names_the_tests_that_hold_it() -> None:
-    held = {one.__name__: one.__module__.rpartition(".")[2] for one in LedgerContract.__bases__ if ".laws." in one.__module__}
-    told = {}
-    for names, file in re.findall(r"\[((?:`\w+`(?:, )?)+)\]\(\.\./ledger/testing/laws/(\w+)\.py\)", text_of("docs/laws.md")):
-        told |= dict.fromkeys(re.findall(r"\w+", names), file)
-    assert told == held
+    laws = [one for one in LedgerContract.__bases__ if ".laws." in one.__module__]
+    links = re.findall(r"\[((?:`\w+`(?:, )?)+)\]\(\.\./ledger/testing/laws/(\w+)\.py\)", text_of("docs/laws.md"))
+    told = {name: file for names, file in links for name in re.findall(r"\w+", names)}
+    assert told == {law.__name__: law.__module__.rpartition(".")[2] for law in laws}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda one: str(one.relative_to(ROOT)))

@@ -57,8 +57,8 @@ class Page:
     def verify(self, target: int, text: str, **fields: Any) -> int:
         return self.write("verification", targets=(target,), observed=(digest_of(text),), **fields)
 
-    def attempt(self, target: int, text: str) -> int:
-        return self.write("attempt", targets=(target,), observed=(digest_of(text),))
+    def attempt(self, target: int, text: str, contradicts: int = 0) -> int:
+        return self.write("attempt", targets=(target,), observed=(digest_of(text),), contradicts=(contradicts,))
 
     def justify(self, target: int, *because: list[int], **fields: Any) -> int:
         supported = self.entries[target - 1]
@@ -415,7 +415,7 @@ def test_condemned_content_seen_again_makes_the_current_edition_diverged(page: P
     page.dependency("doc", "bad")
     page.revoke(1, mode=mode)
     page.dependency("doc", "good")
-    page.attempt(1, "bad")
+    page.attempt(1, "bad", contradicts=3)
     assert page.check("doc") == "stale diverged, cause @4"
 
 

@@ -2,6 +2,8 @@
 // $ledger  name        $holder  who wrote        $upto  seq of the entry they are written up to
 // -> state_seq
 // uses constraint ledger_name
+//
+// The lock is there to be taken: append.cypher says how.
 MATCH (l:Ledger {name: $ledger})
 SET l.lock = true REMOVE l.lock
 WITH l

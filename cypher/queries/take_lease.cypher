@@ -2,6 +2,8 @@
 // $ledger  name        $holder  who asks        $lease_ms  for how long
 // -> state_seq, the entry that states are written up to
 // uses constraint ledger_name
+//
+// The lock is there to be taken: append.cypher says how.
 MATCH (l:Ledger {name: $ledger})
 SET l.lock = true REMOVE l.lock
 WITH l

@@ -23,8 +23,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     position: int = 0  # among the commands of its batch; WHOLE_BATCH for the batch itself
     idempotency_key: str | None = None
     about: int = 0  # the version it is about, in an entry that answers several commands
-    fell: int = 0  # editions that stopped being valid
+    looks: int = 1  # how many of the targets of such an entry are its own
+    fell: int = 0  # how many editions stopped being valid
+    fell_first: tuple[int, ...] = ()  # the first of them
     revived: int = 0
+    revived_first: tuple[int, ...] = ()
 
 
 WHOLE_BATCH = -1
@@ -124,7 +127,10 @@ class Reinstatement(Event, frozen=True, tag="reinstatement"):
 
 
 class Verification(Event, frozen=True, tag="verification"):
-    """Somebody looked again: the digest seen of each target. Repetitions that add nothing are verifications too."""
+    """Somebody looked again: the digest seen of each target, the newest version of its edition at that moment.
+
+    Repetitions that add nothing are verifications too.
+    """
 
     observed: tuple[str, ...]
     valid_until_us: int | None | UnsetType = UNSET
@@ -143,6 +149,7 @@ class Attempt(Event, frozen=True, tag="attempt"):
     """What was not recorded: repetitions of what stands withdrawn, and content that is condemned."""
 
     observed: tuple[str, ...]
+    contradicts: tuple[int, ...] = ()  # for each target the version that the world thereby contradicts, or 0
 
 
 class Expiry(Event, frozen=True, tag="expiry"):

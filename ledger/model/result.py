@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 
 from ledger.model.shown import Shown
 from ledger.model.verdict import Verdict

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ledger.clock import Clock
 from ledger.model.canonical import digest_of_bytes

@@ -19,8 +19,8 @@ from ledger.clock import Clock
 from ledger.errors import HeadMoved, LedgerError, Unavailable
 from ledger.model.command import BatchCommand, Command, ExpireCommand
 from ledger.model.entry import EMPTY, Entry, Head, Record, Sealed, revision_token, seal
-from ledger.model.result import BatchResult, Result
-from ledger.service.judge import Judge, Judgement, Remembered
+from ledger.model.result import NO_EFFECT, BatchResult, Effect, Result
+from ledger.service.judge import Change, Judge, Judgement, Remembered
 from ledger.service.live import Live
 from ledger.store.base import NodeState, Store
 from ledger.validity.index import Index
@@ -211,8 +211,8 @@ class Committer:
                 revision=revision,
                 replayed=one.replayed,
                 stands=tuple(f"@{seq}" for seq in one.stands),
-                fell=one.fell,
-                revived=one.revived,
+                fell=_effect(judge.index, one.fell),
+                revived=_effect(judge.index, one.revived),
             )
             for one in judgement.outcomes
         )
@@ -276,6 +276,10 @@ def _states_of(index: Index, entries: Sequence[Sealed]) -> list[NodeState]:
     reader = Reader(index)
     verdicts = [(one.entry.seq, reader.verdict_of(one.entry.seq)) for one in entries if isinstance(one.entry, Record)]
     return [NodeState(seq, verdict.state, verdict.reason) for seq, verdict in verdicts]
+
+
+def _effect(index: Index, change: Change) -> Effect:
+    return Effect(change.number, tuple(name_of(index, seq) for seq in change.first)) if change.number else NO_EFFECT
 
 
 def _idempotency_keys(command: Command) -> list[str]:

@@ -264,21 +264,18 @@ class _Exporter:
         self.said: set[tuple[str | None, str]] = set()  # every key with every digest it had
 
     async def line(self, batch: list[Sealed]) -> bytes:
+        """One command, or the batch of them, in the order they were given."""
         placed: list[tuple[int, dict[str, Any]]] = []
         for sealed in batch:
-            entry = sealed.entry
-            self._name(entry)
-            positions = [request.position for request in entry.requests if request.position != WHOLE_BATCH]
-            placed += [(positions[-1] if positions else 0, one) for one in await self._commands(sealed)]
+            self._name(sealed.entry)
+            placed += await self._commands(sealed)
         placed.sort(key=lambda pair: pair[0])
         commands = [command for _, command in placed]
         whole = [one for sealed in batch for one in sealed.entry.requests if one.position == WHOLE_BATCH]
         if len(commands) == 1 and not whole:
             return _line(commands[0])
         line: dict[str, Any] = {"op": "batch", "commands": commands}
-        if whole and whole[0].idempotency_key:
-            line["idempotency_key"] = whole[0].idempotency_key
-        return _line(line)
+        return _line(line | {"idempotency_key": one.idempotency_key for one in whole})
 
     def _name(self, entry: Entry) -> None:
         if isinstance(entry, Record):
@@ -287,35 +284,45 @@ class _Exporter:
         else:
             self.names.append(f"@{entry.seq}")
 
-    async def _commands(self, sealed: Sealed) -> list[dict[str, Any]]:
-        """The commands that make this entry again."""
-        match sealed.entry:
-            case Record() as entry:
-                return [self._record(entry, sealed.content)]
-            case Revocation() as entry:
-                command: dict[str, Any] = {"op": "revoke", "target": self.names[entry.targets[0]], "mode": entry.mode}
+    async def _commands(self, sealed: Sealed) -> list[tuple[int, dict[str, Any]]]:
+        """The commands that make this entry again, with their positions in the batch."""
+        entry = sealed.entry
+        answered = [request for request in entry.requests if request.position != WHOLE_BATCH]
+        if isinstance(entry, Attempt) or (isinstance(entry, Verification) and entry.valid_until_us is UNSET):
+            return [(one.position, await self._gathered(entry, one, at)) for one, at in _shares(answered)]
+        position = answered[0].position if answered else 0
+        return [(position, self._common(await self._command(entry, sealed.content), entry, *answered))]
+
+    async def _command(self, entry: Entry, content: str | None) -> dict[str, Any]:
+        match entry:
+            case Record():
+                return self._record(entry, content)
+            case Revocation():
+                command = {"op": "revoke", "target": self.names[entry.targets[0]], "mode": entry.mode}
                 if entry.mode == "revoked":
                     command["effective_at"] = format_moment(entry.moment_us)
-                return [self._common(command, entry, reason=entry.reason)]
-            case Reinstatement() as entry:
+                return command | ({} if entry.reason is None else {"reason": entry.reason})
+            case Reinstatement():
                 lifts = [f"@{seq}" for seq in entry.lifts]
-                command = {"op": "reinstate", "target": self.names[entry.targets[0]], "lifts": lifts}
-                return [self._common(command, entry, reason=entry.reason)]
-            case Verification(valid_until_us=limit) as entry if limit is not UNSET:
-                return [await self._again(entry, entry.targets[0], entry.observed[0])]
-            case Verification() as entry:
-                looks = [
-                    [self.names[target], digest] for target, digest in zip(entry.targets, entry.observed, strict=True)
-                ]
-                return [self._common({"op": "verify", "targets": looks}, entry)]
-            case Justification() as entry:
-                return [await self._again(entry, entry.targets[0], entry.observed[0])]
-            case Attempt() as entry:
-                pairs = zip(entry.targets, entry.observed, strict=True)
-                return [await self._again(entry, target, digest) for target, digest in pairs]
-            case Expiry() as entry:
-                return [self._common({"op": "expire", "target": self.names[entry.targets[0]]}, entry)]
-        raise AssertionError(sealed.entry)
+                command = {"op": "reinstate", "target": self.names[entry.targets[0]]}
+                return command | {"lifts": lifts} | ({} if entry.reason is None else {"reason": entry.reason})
+            case Verification() | Justification():
+                return await self._again(entry, entry.targets[0], entry.observed[0])
+            case Expiry():
+                return {"op": "expire", "target": self.names[entry.targets[0]]}
+        raise AssertionError(entry)
+
+    async def _gathered(self, entry: Verification | Attempt, request: Request, at: int) -> dict[str, Any]:
+        """The command of one of those that share an entry; its targets start at `at`."""
+        if isinstance(entry, Attempt):
+            command = await self._again(entry, entry.targets[at], entry.observed[at])
+            if request.outcome == "condemned":
+                command["restate"] = True  # it is so with `restate` too, and may be the content of the current version
+        else:
+            span = slice(at, at + request.looks)
+            looks = zip(entry.targets[span], entry.observed[span], strict=True)
+            command = {"op": "verify", "targets": [[self.names[target], digest] for target, digest in looks]}
+        return self._common(command, entry, request)
 
     def _record(self, entry: Record, content: str | None) -> dict[str, Any]:
         command: dict[str, Any] = {"op": "record", "kind": entry.kind}
@@ -328,7 +335,7 @@ class _Exporter:
         elif (entry.key, entry.digest) in self.said and entry.key is not None:
             command["restate"] = True  # what was said before would be taken for a repetition
         self.said.add((entry.key, entry.digest))
-        return self._common(command, entry)
+        return command
 
     async def _again(self, entry: Verification | Justification | Attempt, target: int, digest: str) -> dict[str, Any]:
         """A record of content that was there already: a repetition, or an attempt."""
@@ -337,7 +344,7 @@ class _Exporter:
         command: dict[str, Any] = {"op": "record", "kind": record.kind, "key": record.key}
         _add_content(command, held.content, digest)
         self._add_edges(command, entry)
-        return self._common(command, entry)
+        return command
 
     def _add_edges(self, command: dict[str, Any], entry: Any) -> None:
         for name in ("cites", "supersedes"):
@@ -349,23 +356,24 @@ class _Exporter:
         if limit is not UNSET:
             command["valid_until"] = None if limit is None else format_moment(limit)
 
-    def _common(self, command: dict[str, Any], entry: Entry, reason: str | None = None) -> dict[str, Any]:
-        if reason is not None:
-            command["reason"] = reason
+    def _common(self, command: dict[str, Any], entry: Entry, *answered: Request) -> dict[str, Any]:
         if entry.actor is not None:
             command["actor"] = entry.actor
         # What is told to have happened later than it was recorded counts as of its recording; there it must stay.
         happened_us = entry.recorded_at_us if entry.occurred_at_us is None else entry.occurred_at_us
         command["occurred_at"] = format_moment(min(happened_us, entry.recorded_at_us))
-        own = _single_request(entry)
-        if own is not None and own.idempotency_key is not None:
-            command["idempotency_key"] = own.idempotency_key
+        for request in answered:
+            if request.idempotency_key is not None:
+                command["idempotency_key"] = request.idempotency_key
         return command
 
 
-def _single_request(entry: Entry) -> Request | None:
-    own = [request for request in entry.requests if request.position != WHOLE_BATCH]
-    return own[0] if len(own) == 1 else None
+def _shares(answered: list[Request]) -> Iterator[tuple[Request, int]]:
+    """Each of the requests that share an entry, and where its targets start."""
+    at = 0
+    for request in answered:
+        yield request, at
+        at += request.looks
 
 
 def _add_content(command: dict[str, Any], content: str | None, digest: str) -> None:

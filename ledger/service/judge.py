@@ -36,7 +36,7 @@ from ledger.model.entry import (
     Revocation,
     Verification,
 )
-from ledger.model.result import FIRST_MAX, NO_EFFECT, Effect
+from ledger.model.result import FIRST_MAX
 from ledger.model.verdict import UNKNOWN, Verdict
 from ledger.service import laws
 from ledger.service.laws import Premises
@@ -60,6 +60,14 @@ class Draft(NamedTuple):
     content: str | None
 
 
+class Change(NamedTuple):
+    """Editions that fell, or revived: how many, and the first of them by their newest versions."""
+
+    number: int = 0
+    first: tuple[int, ...] = ()
+
+
+NO_CHANGE = Change()
 _UNJUDGED = Verdict("", UNKNOWN)
 
 
@@ -71,8 +79,8 @@ class Outcome:
     entry: int
     about: int  # the version it is about
     stands: list[int] = field(default_factory=list)
-    fell: Effect = NO_EFFECT
-    revived: Effect = NO_EFFECT
+    fell: Change = NO_CHANGE
+    revived: Change = NO_CHANGE
     replayed: bool = False
     verdict: Verdict = _UNJUDGED
 
@@ -85,15 +93,34 @@ class Judgement(NamedTuple):
     replayed: bool = False
 
 
-@dataclass(slots=True)
 class _Pending:
-    """An entry that gathers commands of one batch, written at its end: repetitions, attempts."""
+    """An entry that gathers commands of one batch: repetitions and looks, or attempts."""
 
-    targets: list[int] = field(default_factory=list)
-    observed: list[str] = field(default_factory=list)
-    requests: list[tuple[SingleCommand, int]] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    latest: int = 0
+    def __init__(self, kind: type[Entry]) -> None:
+        self.kind = kind
+        self.targets: list[int] = []
+        self.observed: list[str] = []
+        self.spans: list[tuple[int, int]] = []  # which targets are whose
+        self.requests: list[tuple[SingleCommand, int]] = []
+        self.outcomes: list[Outcome] = []
+        self.contradicts: list[int] = []  # of attempts
+
+    def add(
+        self, command: SingleCommand, position: int, about: int, looks: list[tuple[int, str]], outcome: str
+    ) -> Outcome:
+        """The outcome; its entry is known when it is written."""
+        start = len(self.targets)
+        self.targets += [seq for seq, _ in looks]
+        self.observed += [digest for _, digest in looks]
+        self.spans.append((start, len(self.targets)))
+        self.requests.append((command, position))
+        self.outcomes.append(Outcome(outcome, 0, about))
+        return self.outcomes[-1]
+
+    def withdraw_contradictions(self, index: Index, target: int) -> None:
+        """A later look matched: what was tried before no longer says otherwise."""
+        edition = index.edition[target]
+        self.contradicts = [seq if index.edition[seq] != edition else 0 for seq in self.contradicts]
 
 
 class Judge:
@@ -238,8 +265,8 @@ class _Batch:
                 return self._repeat(command, position, current, because, supersedes)
             condemned = laws.condemned_version(index, key, digest)
             if condemned:
-                against = [one.seq for one in index.withdrawals[index.edition[condemned]]]
-                return self._attempt(command, position, condemned, "condemned", against)
+                contradicted = laws.contradicted_version(index, current, digest)
+                return self._attempt(command, position, condemned, "condemned", contradicted)
         laws.check_current(index, command, current)
         fields: dict[str, Any] = {
             "digest": command.content_digest,
@@ -290,9 +317,8 @@ class _Batch:
         """Law 2: the content of the current version again. Law 3: it never revives what was withdrawn."""
         index = self.index
         edition = index.edition[current]
-        against = Reader(index).standing_against(edition)
-        if against:
-            return self._attempt(command, position, current, "withheld", against)
+        if Reader(index).standing_against(edition):
+            return self._attempt(command, position, current, "withheld")
         added: list[Premises] = []
         if not index.is_ground(edition):  # to a ground nothing is added
             added = laws.new_support(index, edition, because)
@@ -303,7 +329,7 @@ class _Batch:
             return self._add_support(command, position, current, added, overtaken, fields)
         if laws.moves_limit(index, edition, command):
             return self._write(command, position, Verification, "repeated", fields, about=current)
-        return self._look(command, position, [(current, _digest(command))], "repeated")
+        return self._look(command, position, current, [(current, _digest(command))], "repeated")
 
     def _add_support(
         self,
@@ -316,19 +342,13 @@ class _Batch:
     ) -> Outcome:
         index = self.index
         edition = index.edition[current]
-        laws.check_acyclic(index, edition, added)
         laws.check_supersession(index, index.key_of[edition], overtaken)
+        laws.check_acyclic(index, edition, added)
         stood = index.standing[edition] > 0 or any(laws.stands(index, premises) for premises in added)
         fields |= {"because": tuple(added), "supersedes": overtaken}
         outcome = self._write(command, position, Justification, "justified", fields, about=current)
         laws.check_still_stands(index, edition, stood)
         return outcome
-
-    def _attempt(self, command: RecordCommand, position: int, about: int, outcome: str, against: list[int]) -> Outcome:
-        self.attempts = self.attempts or _Pending()
-        gathered = self._gather(self.attempts, command, position, [(about, _digest(command))], outcome)
-        gathered.stands = against
-        return gathered
 
     def _want_fresh(self, command: RecordCommand, position: int, because: list[Premises]) -> None:
         if command.require_fresh and because:
@@ -378,13 +398,14 @@ class _Batch:
     def _verify(self, command: VerifyCommand, position: int) -> Outcome:
         index = self.index
         name = "targets" if command.targets is not None else "target"
-        looks = [(record_named(index, laws.resolve_field(index, ref, name)), digest) for ref, digest in command.looks]
-        matches = all(index.digest_at(index.newest[index.edition[seq]]).hex() == digest[7:] for seq, digest in looks)
-        return self._look(command, position, looks, "verified" if matches else "diverged")
+        named = [record_named(index, laws.resolve_field(index, ref, name)) for ref, _ in command.looks]
+        newest = [index.newest[index.edition[seq]] for seq in named]
+        looks = list(zip(newest, [digest for _, digest in command.looks], strict=True))
+        matches = all(self._digest_at(seq) == digest for seq, digest in looks)
+        return self._look(command, position, named[0], looks, "verified" if matches else "diverged")
 
-    def _look(self, command: SingleCommand, position: int, looks: list[tuple[int, str]], outcome: str) -> Outcome:
-        self.repetitions = self.repetitions or _Pending()
-        return self._gather(self.repetitions, command, position, looks, outcome)
+    def _digest_at(self, seq: int) -> str:
+        return "sha256:" + self.index.digest_at(seq).hex()
 
     def _expire(self, command: ExpireCommand, position: int) -> Outcome:
         target = record_named(self.index, laws.resolve_field(self.index, command.target, "target"))
@@ -410,38 +431,48 @@ class _Batch:
         if isinstance(command, RecordCommand) and "valid_until" in command.model_fields_set:
             fields["valid_until_us"] = command.valid_until
         entry, fell, revived = self._apply(kind, fields)
+        answer = Outcome(outcome, entry.seq, about or entry.seq, fell=fell, revived=revived)
         # An expiry that the ledger notes itself answers nobody.
         if command.sent_digest:
-            self._sign(entry, (self._request(command, position, outcome, fell=fell.count, revived=revived.count),))
+            self._sign(entry, (_request(command, position, answer),))
         self.drafts.append(Draft(entry, content))
-        return Outcome(outcome, entry.seq, about or entry.seq, fell=fell, revived=revived)
+        return answer
 
-    def _gather(
-        self,
-        pending: _Pending,
-        command: SingleCommand,
-        position: int,
-        looks: list[tuple[int, str]],
-        outcome: str,
+    def _look(
+        self, command: SingleCommand, position: int, about: int, looks: list[tuple[int, str]], outcome: str
     ) -> Outcome:
-        pending.targets += [seq for seq, _ in looks]
-        pending.observed += [digest for _, digest in looks]
-        pending.requests.append((command, position))
-        pending.outcomes.append(Outcome(outcome, 0, looks[0][0]))
-        pending.latest = position
-        return pending.outcomes[-1]
+        """Law 2: what a batch only looks at again is one verification."""
+        self.repetitions = self.repetitions or _Pending(Verification)
+        if self.attempts:
+            for target, digest in looks:
+                if self._digest_at(target) == digest:
+                    self.attempts.withdraw_contradictions(self.index, target)
+        return self.repetitions.add(command, position, about, looks, outcome)
+
+    def _attempt(
+        self, command: RecordCommand, position: int, about: int, outcome: str, contradicts: int = 0
+    ) -> Outcome:
+        """Law 3: what a batch tried in vain is one attempt."""
+        index = self.index
+        self.attempts = self.attempts or _Pending(Attempt)
+        answer = self.attempts.add(command, position, about, [(about, _digest(command))], outcome)
+        self.attempts.contradicts.append(contradicts)
+        if outcome == "withheld":
+            answer.stands = Reader(index).standing_against(index.edition[about])
+        else:
+            answer.stands = [one.seq for one in index.withdrawals[index.edition[about]]]
+        return answer
 
     def _write_pending(self) -> None:
-        """Attempts and repetitions of the whole batch, one entry each, the one added to last comes last."""
-        gathered: list[tuple[_Pending | None, type[Entry]]] = [
-            (self.attempts, Attempt),
-            (self.repetitions, Verification),
-        ]
-        pending = [(one, kind) for one, kind in gathered if one is not None]
-        for one, kind in sorted(pending, key=lambda pair: pair[0].latest):
-            self._write_gathered(one, kind)
+        """Repetitions and attempts, one entry each, at the end of the batch.
 
-    def _write_gathered(self, pending: _Pending, kind: type[Entry]) -> None:
+        In this order: an attempt after a look contradicts it, and before one that matched it contradicts nothing.
+        """
+        for pending in (self.repetitions, self.attempts):
+            if pending:
+                self._write_gathered(pending)
+
+    def _write_gathered(self, pending: _Pending) -> None:
         actors = {command.actor or self.command.actor for command, _ in pending.requests}
         moments = {self._occurred_at(command) for command, _ in pending.requests}
         fields: dict[str, Any] = {
@@ -450,26 +481,44 @@ class _Batch:
             "actor": actors.pop() if len(actors) == 1 else self.command.actor,
             "occurred_at_us": min((moment for moment in moments if moment is not None), default=None),
         }
-        entry, fell, revived = self._apply(kind, fields)
-        requests = [
-            self._request(command, position, answer.outcome, answer.about)
-            for (command, position), answer in zip(pending.requests, pending.outcomes, strict=True)
-        ]
-        requests[0] = msgspec.structs.replace(requests[0], fell=fell.count, revived=revived.count)
-        self._sign(entry, tuple(requests))
+        if any(pending.contradicts):
+            fields["contradicts"] = tuple(pending.contradicts)
+        self._tell_apart(pending, fields)
+        entry, _, _ = self._apply(pending.kind, fields)
+        self._sign(
+            entry,
+            tuple(
+                _request(command, position, answer, answer.about, end - start)
+                for (command, position), answer, (start, end) in zip(
+                    pending.requests, pending.outcomes, pending.spans, strict=True
+                )
+            ),
+        )
         self.drafts.append(Draft(entry, None))
-        pending.outcomes[0].fell, pending.outcomes[0].revived = fell, revived
         for outcome in pending.outcomes:
             outcome.entry = entry.seq
 
-    def _apply(self, kind: type[Entry], fields: dict[str, Any]) -> tuple[Entry, Effect, Effect]:
+    def _tell_apart(self, pending: _Pending, fields: dict[str, Any]) -> None:
+        """What each of the gathered commands did: they are tried one by one, and undone."""
+        savepoint = self.index.savepoint()
+        if len(pending.outcomes) > 1:
+            _, fell, revived = self._apply(pending.kind, fields)
+            self.index.rollback(savepoint)
+            if not fell.number and not revived.number:
+                return
+        for outcome, (start, end) in zip(pending.outcomes, pending.spans, strict=True):
+            own = {name: fields[name][start:end] for name in ("targets", "observed", "contradicts") if name in fields}
+            _, outcome.fell, outcome.revived = self._apply(pending.kind, fields | own)
+        self.index.rollback(savepoint)
+
+    def _apply(self, kind: type[Entry], fields: dict[str, Any]) -> tuple[Entry, Change, Change]:
         """Make the next entry and apply it, still without its requests: they will hold what applying it did."""
         index = self.index
         entry = kind(seq=len(index.kind), batch=self.first, recorded_at_us=self.parent.now_us, **fields)
         index.watch()
         index.apply(entry)
         fell, revived = index.changes()
-        return entry, self._effect(fell), self._effect(revived)
+        return entry, self._change(fell), self._change(revived)
 
     def _sign(self, entry: Entry, requests: tuple[Request, ...]) -> None:
         """Give an entry the commands it answers. From here on it is frozen."""
@@ -478,32 +527,10 @@ class _Batch:
             if request.idempotency_key is not None:
                 self.index.remember(request.idempotency_key, entry.seq)
 
-    def _effect(self, editions: list[int]) -> Effect:
+    def _change(self, editions: list[int]) -> Change:
         if not editions:
-            return NO_EFFECT
-        return Effect(
-            len(editions),
-            tuple(name_of(self.index, self.index.newest[one]) for one in sorted(editions)[:FIRST_MAX]),
-        )
-
-    def _request(
-        self,
-        command: SingleCommand,
-        position: int,
-        outcome: str,
-        about: int = 0,
-        fell: int = 0,
-        revived: int = 0,
-    ) -> Request:
-        return Request(
-            digest=command.sent_digest,
-            outcome=outcome,
-            position=position,
-            idempotency_key=command.idempotency_key,
-            about=about,
-            fell=fell,
-            revived=revived,
-        )
+            return NO_CHANGE
+        return Change(len(editions), tuple(self.index.newest[one] for one in sorted(editions)[:FIRST_MAX]))
 
     def _sign_batch(self) -> None:
         """The last entry of a batch remembers the batch as a whole."""
@@ -544,8 +571,8 @@ class _Batch:
             entry.seq,
             about,
             stands=Reader(index).standing_against(index.edition[about]) if kept_out else [],
-            fell=Effect(request.fell),
-            revived=Effect(request.revived),
+            fell=Change(request.fell, request.fell_first),
+            revived=Change(request.revived, request.revived_first),
             replayed=True,
         )
 
@@ -554,6 +581,21 @@ class _Batch:
         for outcome in outcomes:
             outcome.verdict = reader.verdict_of(outcome.about)
         return outcomes
+
+
+def _request(command: SingleCommand, position: int, answer: Outcome, about: int = 0, looks: int = 1) -> Request:
+    return Request(
+        digest=command.sent_digest,
+        outcome=answer.outcome,
+        position=position,
+        idempotency_key=command.idempotency_key,
+        about=about,
+        looks=looks,
+        fell=answer.fell.number,
+        fell_first=answer.fell.first,
+        revived=answer.revived.number,
+        revived_first=answer.revived.first,
+    )
 
 
 def _digest(command: RecordCommand) -> str:

@@ -27,7 +27,7 @@ from ledger.errors import (
     SeveralWithdrawals,
 )
 from ledger.model.command import RecordCommand, ReinstateCommand, RevokeCommand
-from ledger.validity.index import CONDEMNING, ERASED, KIND_CODES, KIND_NAMES, NONE, Index
+from ledger.validity.index import CONDEMNING, DEPENDENCY, ERASED, KIND_CODES, KIND_NAMES, NONE, Index
 from ledger.validity.resolve import name_of, record_named, resolve
 
 Premises = tuple[int, ...]
@@ -106,6 +106,13 @@ def condemned_version(index: Index, key: int, digest: bytes) -> int:
         if index.flags[index.edition[seq]] & CONDEMNING and index.digest_at(seq) == digest:
             return seq
     return 0
+
+
+def contradicted_version(index: Index, current: int, digest: bytes) -> int:
+    """Law 3: the current version of a dependency, when condemned content of another digest is seen; else 0."""
+    if not current or index.kind[current] != DEPENDENCY or index.digest_at(current) == digest:
+        return 0
+    return current
 
 
 def check_current(index: Index, command: RecordCommand, current: int) -> None:

@@ -1,6 +1,6 @@
 """The flagship store: Neo4j, where the history is a graph that people read as it is meant.
 
-Queries and migrations are files under `cypher/`. Every call to the driver passes `_session`, where its errors become ours.
+Queries and migrations are files under `cypher/`. Each call to the driver passes `_session`, and its errors become ours.
 """
 
 from __future__ import annotations

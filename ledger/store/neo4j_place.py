@@ -65,11 +65,15 @@ class Place(NamedTuple):
             host, _ = url.hostname, url.port
         except ValueError:
             # Its words may hold the part of a password behind a character that was not percent-encoded.
-            raise BadAddress("host and port of the store address cannot be read; in a password / @ : are %2F %40 %3A") from None
+            raise BadAddress(
+                "host and port of the store address cannot be read; in a password / @ : are %2F %40 %3A"
+            ) from None
+        if url.scheme not in SCHEMES or not host:
+            raise BadAddress("a Neo4j address is like bolt://127.0.0.1:7687 or neo4j+s://user:password@host/database")
+        if "@" in url.path:
+            raise BadAddress("the store address has an @ behind its host; in a password / @ : are %2F %40 %3A")
         uri = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
         shown = uri + url.path
-        if url.scheme not in SCHEMES or not host:
-            raise BadAddress(f"{shown!r} is no Neo4j address, like bolt://127.0.0.1:7687 or neo4j+s://host/database", store=shown)
         if url.query or url.fragment:
             raise BadAddress(f"{shown!r} goes on with ? or #, which mean nothing here", store=shown)
         database = unquote(url.path.removeprefix("/")) or DEFAULT_DATABASE

@@ -176,6 +176,7 @@ class Index:
         self._due: set[int] = set()  # editions whose expiry is news, maybe
         self._journal: list[tuple[Any, Any, Any]] | None = None
         self._was_valid: dict[int, int] | None = None
+        self._watched = 0  # editions there were when watching began
         self._checked_floor: dict[int, int] = {}
         self.dirty: dict[int, int] | None = None  # editions whose verdicts changed, and the oldest version concerned
         self.memo: dict[Any, Any] = {}  # for readers; emptied whenever anything changes
@@ -322,15 +323,16 @@ class Index:
 
     def watch(self) -> None:
         """Start to notice which editions change validity."""
-        self._was_valid = {}
+        self._was_valid, self._watched = {}, len(self.flags)
 
     def changes(self) -> tuple[list[int], list[int]]:
         """Editions that fell and that revived since `watch`; those born since then are in neither."""
         was, self._was_valid = self._was_valid, None
         if not was:
             return [], []
-        fell = [edition for edition, before in was.items() if before and not self.valid[edition]]
-        revived = [edition for edition, before in was.items() if not before and self.valid[edition]]
+        there = [(edition, before) for edition, before in was.items() if edition < self._watched]
+        fell = [edition for edition, before in there if before and not self.valid[edition]]
+        revived = [edition for edition, before in there if not before and self.valid[edition]]
         return fell, revived
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -454,7 +456,7 @@ class Index:
             case Verification():
                 self._append_event(entry)
                 for target, observed in zip(entry.targets, entry.observed, strict=True):
-                    self._observe(self.edition[target], bytes.fromhex(observed[7:]), entry)
+                    self._observe(target, bytes.fromhex(observed[7:]), entry)
                 self._set_limit(self.edition[entry.targets[0]], entry.valid_until_us, entry)
             case Justification():
                 self._apply_justification(entry)
@@ -467,8 +469,9 @@ class Index:
                 self._lift(entry.targets[0], entry.lifts)
             case Attempt():
                 self._append_event(entry)
-                for target, observed in zip(entry.targets, entry.observed, strict=True):
-                    self._contradict(target, bytes.fromhex(observed[7:]), entry)
+                for contradicted, observed in zip(entry.contradicts, entry.observed, strict=False):
+                    if contradicted:
+                        self._diverge(self.edition[contradicted], bytes.fromhex(observed[7:]), entry)
             case Expiry():
                 self._append_event(entry)
                 self._put(self.noted, self.edition[entry.targets[0]], True)
@@ -589,7 +592,7 @@ class Index:
     def _apply_justification(self, entry: Justification) -> None:
         self._append_event(entry, itself=bool(entry.because))
         edition = self.edition[entry.targets[0]]
-        self._observe(edition, bytes.fromhex(entry.observed[0][7:]), entry)
+        self._observe(entry.targets[0], bytes.fromhex(entry.observed[0][7:]), entry)
         if entry.because:
             first = len(self.supports)
             for premises in entry.because:
@@ -693,21 +696,14 @@ class Index:
 
     # -- verifying ----------------------------------------------------------------------------------------------------
 
-    def _observe(self, edition: int, observed: bytes, entry: Entry) -> None:
-        if observed == self.digest_at(self.newest[edition]):
+    def _observe(self, target: int, observed: bytes, entry: Entry) -> None:
+        edition = self.edition[target]
+        # The target was the newest version when somebody looked; later in that batch it may have been amended.
+        if observed in (self.digest_at(target), self.digest_at(self.newest[edition])):
             self._mark_checked(edition, entry)
             self._settle_divergence(edition, None)
         else:
             self._diverge(edition, observed, entry)
-
-    def _contradict(self, target: int, observed: bytes, entry: Entry) -> None:
-        """Content that is condemned was seen again: if the current version says otherwise, it has diverged."""
-        edition = self.edition[target]
-        if not self.flags[edition] & CONDEMNING or self.kind[target] != DEPENDENCY:
-            return
-        current = self.current[self.key_of[edition]]
-        if current != NONE and self.digest_at(self.newest[current]) != observed:
-            self._diverge(current, observed, entry)
 
     def _diverge(self, edition: int, observed: bytes, entry: Entry) -> None:
         before = self.divergences.get(edition)

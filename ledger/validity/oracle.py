@@ -28,7 +28,6 @@ from ledger.model.reference import parse_reference
 from ledger.model.verdict import AMENDED, FRESH, STALE, UNKNOWN, Verdict
 
 _MODES = ("erased", "wrong_from_birth", "quarantined", "revoked")
-_CONDEMNED = {"erased", "wrong_from_birth", "quarantined"}
 
 
 @dataclass(eq=False, slots=True)
@@ -72,12 +71,16 @@ class _Edition:
         if not self.checked[1] or entry.moment_us >= self.checked[0]:
             self.checked = (entry.moment_us, entry.seq)
 
-    def observe(self, entry: Entry, digest: str) -> None:
-        if digest == self.newest.digest:
+    def observe(self, entry: Entry, digest: str, looked_at: str) -> None:
+        """`looked_at` was the newest version's digest then; in the same batch it may have been amended since."""
+        if digest in (looked_at, self.newest.digest):
             self.diverged = None
             self.check(entry)
         else:
-            self.diverged = (self.diverged[0] if self.diverged else entry.seq, digest)
+            self.diverge(entry, digest)
+
+    def diverge(self, entry: Entry, digest: str) -> None:
+        self.diverged = (self.diverged[0] if self.diverged else entry.seq, digest)
 
     def limit(self, entry: Record | Verification | Justification) -> None:
         if entry.valid_until_us is not UNSET:
@@ -143,17 +146,18 @@ class Oracle:
                 self._supersede(edition, entry)
             case Verification():
                 for target, digest in zip(entry.targets, entry.observed, strict=True):
-                    self._edition_of[target].observe(entry, digest)
+                    self._edition_of[target].observe(entry, digest, self._digest_of(target))
                     self._edition_of[target].limit(entry)
             case Justification():
                 edition = self._edition_of[entry.targets[0]]
-                edition.observe(entry, edition.newest.digest)
+                edition.observe(entry, edition.newest.digest, edition.newest.digest)
                 edition.limit(entry)
                 self._support(edition, entry, self._withdrawals_of.setdefault(entry.seq, {}))
                 self._supersede(edition, entry)
             case Attempt():
-                for target, digest in zip(entry.targets, entry.observed, strict=True):
-                    self._see_again(self._edition_of[target], entry, digest)
+                for contradicted, digest in zip(entry.contradicts, entry.observed, strict=False):
+                    if contradicted:
+                        self._edition_of[contradicted].diverge(entry, digest)
             case Revocation():
                 for target in entry.targets:
                     self._withdrawals_of[target][entry.seq] = entry
@@ -186,12 +190,10 @@ class Oracle:
         for seq in entry.supersedes:
             self._edition_of[seq].thing.superseded_by[entry.seq] = edition
 
-    def _see_again(self, edition: _Edition, entry: Attempt, digest: str) -> None:
-        """Condemned content of a dependency, seen while other is current: the world contradicts us."""
-        current = edition.thing.current()
-        condemned = any(revocation.mode in _CONDEMNED for revocation in edition.withdrawals.values())
-        if condemned and edition.newest.kind == "dependency" and current and current.newest.digest != digest:
-            current.observe(entry, digest)
+    def _digest_of(self, seq: int) -> str:
+        entry = self._entries[seq]
+        assert isinstance(entry, Record)
+        return entry.digest
 
     def _fallen(self, clock_us: int, max_age_us: int | None = None) -> _Fallen:
         if (clock_us, max_age_us) not in self._answers:
