@@ -16,6 +16,7 @@ from ledger.clock import SECOND
 from ledger.errors import Refused
 from ledger.store.base import Store
 from ledger.store.memory import MemoryStore
+from ledger.store.neo4j import Neo4jStore
 from ledger.store.sqlite import SqliteStore
 from ledger.testing.clock import ManualClock
 from ledger.validity.oracle import Oracle
@@ -149,5 +150,16 @@ def test_a_verbatim_export_restores_to_the_same_hash() -> None:
                 head = await second.ledger.restore([line async for line in first.ledger.export(entries=True)])
                 assert head == first.ledger._service.live.head
                 assert (await first.ledger.check(ALL_REFS)).verdicts == (await second.ledger.check(ALL_REFS)).verdicts
+
+    asyncio.run(games())
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_the_index_agrees_with_the_oracle_on_neo4j(block: int, neo4j_uri: str, ledger_name: str) -> None:
+    """100 histories on each version of the server; the audit at the end holds the states on the nodes too."""
+
+    async def games() -> None:
+        for seed in range(block * 25, block * 25 + 25):
+            await random_game(seed, Neo4jStore(neo4j_uri), f"{ledger_name}-{seed}", every=STEPS)
 
     asyncio.run(games())

@@ -66,16 +66,12 @@ class Place:
         try:
             yield
         except (NoSuchLedger, NoSuchDatabase) as error:
-            error.details.setdefault(
-                "note", f"this is {self.address}; --store or LEDGER_STORE names another place"
-            )
+            error.details.setdefault("note", f"this is {self.address}; --store or LEDGER_STORE names another place")
             raise
 
     def _say_created(self) -> None:
         if self.as_json:
-            said = as_json_text(
-                {"note": "created", "ledger": self.ledger, "store": self.address}, pretty=False
-            )
+            said = as_json_text({"note": "created", "ledger": self.ledger, "store": self.address}, pretty=False)
         else:
             said = f"created ledger {self.ledger!r} in {clean(self.address)}"
         click.echo(said, err=True)
@@ -125,9 +121,7 @@ def signed(function: Command) -> Command:
     """Options of commands that record something: who, when, and the key that makes them safe to repeat."""
 
     @click.option("--actor", envvar="LEDGER_ACTOR", show_envvar=True, metavar="NAME", help="Who does this.")
-    @click.option(
-        "--occurred-at", metavar="TIME", help="When it happened outside, like 2026-01-31T09:30:00Z."
-    )
+    @click.option("--occurred-at", metavar="TIME", help="When it happened outside, like 2026-01-31T09:30:00Z.")
     @click.option(
         "--idempotency-key",
         metavar="KEY",

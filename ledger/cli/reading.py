@@ -65,9 +65,7 @@ def _refs_from_input() -> list[str]:
         try:
             refs.append(line.decode().strip())
         except UnicodeDecodeError as error:
-            raise Malformed(
-                f"not UTF-8: byte {error.start} is {line[error.start]:#04x}", line=number
-            ) from error
+            raise Malformed(f"not UTF-8: byte {error.start} is {line[error.start]:#04x}", line=number) from error
     return [ref for ref in refs if ref]
 
 
@@ -245,9 +243,7 @@ def audit(place: Place) -> int:
 
 def _audited(ledger: Ledger) -> AuditReport:
     with Bar("auditing") as bar:
-        return ledger.audit(
-            progress=lambda step, done, total: bar.to(done, total=total, what=f"auditing the {step}")
-        )
+        return ledger.audit(progress=lambda step, done, total: bar.to(done, total=total, what=f"auditing the {step}"))
 
 
 @click.command(short_help="The JSON Schema of a line of `import`.")

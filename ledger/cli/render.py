@@ -153,7 +153,12 @@ def entry_lines(entries: Sequence[EntryView]) -> list[str]:
 def _entry_cells(entry: EntryView) -> list[Cell]:
     """What names it, and when it happened: as it was told, else when it was recorded."""
     about = entry.ref if not entry.targets else _some(entry.targets)
-    return [entry.id, (moment(entry.occurred_at or entry.recorded_at), "dim"), entry.kind, "" if about == entry.id else about]
+    return [
+        entry.id,
+        (moment(entry.occurred_at or entry.recorded_at), "dim"),
+        entry.kind,
+        "" if about == entry.id else about,
+    ]
 
 
 def detail(entry: EntryView) -> str:
@@ -203,10 +208,9 @@ def tree_lines(graph: GraphSlice, *, up: bool) -> list[str]:
     nodes = {node.id: node for node in graph.nodes}
     below: dict[str, list[tuple[str, str]]] = {}
     for edge in graph.edges:
-        downwards = edge.type == "BECAUSE" and not up
-        parent, child = (edge.target, edge.source) if downwards else (edge.source, edge.target)
-        if edge.type != "BECAUSE":  # an event hangs under what it felled, in either direction
-            parent, child = edge.target, edge.source
+        # An event hangs under what it felled, in either direction.
+        upwards = up and edge.type == "BECAUSE"
+        parent, child = (edge.source, edge.target) if upwards else (edge.target, edge.source)
         if parent in nodes and child in nodes:
             below.setdefault(parent, []).append((edge.type, child))
     lines: list[str] = []
@@ -215,12 +219,12 @@ def tree_lines(graph: GraphSlice, *, up: bool) -> list[str]:
     while waiting:
         lead, branch, kind, at = waiting.pop()
         again = at in drawn and at in below
-        lines.append(lead + branch + _node_text(nodes[at], kind) + (" (see above)" if again else ""))
+        lines.append(lead + branch + _node_text(nodes[at], kind) + ("  (see above)" if again else ""))
         if at in drawn:
             continue
         drawn.add(at)
         inner = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
-        children = below.get(at, [])
+        children = sorted(below.get(at, []), key=lambda child: int(child[1][1:]))  # as they were recorded
         for number, (relation, child) in reversed(list(enumerate(children, start=1))):
             waiting.append((inner, "└─ " if number == len(children) else "├─ ", relation, child))
     hidden = f"{graph.hidden:,} more not shown (--depth, --limit)" if graph.hidden else ""
@@ -284,8 +288,7 @@ def status_lines(status: Status, address: str) -> list[str]:
         rows.append(
             [
                 "shown",
-                f"states up to @{status.state_seq}"
-                + (f", {count(lag, 'entry', 'entries')} behind" if lag else ""),
+                f"states up to @{status.state_seq}" + (f", {count(lag, 'entry', 'entries')} behind" if lag else ""),
             ]
         )
     lines = table(rows)

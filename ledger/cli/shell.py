@@ -30,9 +30,7 @@ SECTIONS = {"Look": READING, "Record": WRITING, "Whole ledgers": TRANSFER}
 class Shell(click.Group):
     """Commands return their exit code; whatever they raise is told here and nowhere else."""
 
-    def main(
-        self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **extra: Any
-    ) -> NoReturn:
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **extra: Any) -> NoReturn:
         given = list(sys.argv[1:] if args is None else args)
         _take_any_text()
         extra["standalone_mode"] = False
@@ -62,9 +60,7 @@ class Shell(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl(
-                    [(command.name or "", command.get_short_help_str()) for command in commands]
-                )
+                formatter.write_dl([(command.name or "", command.get_short_help_str()) for command in commands])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -29,16 +29,10 @@ MODES = ("revoked", "wrong_from_birth", "quarantined", "erased")
     metavar="REF",
     help='A premise; repeated, all must stand. Alternatives: \'[["a","b"],["c"]]\'.',
 )
-@click.option(
-    "--cites", multiple=True, metavar="REF", help="Provenance: shown, never propagated. May be repeated."
-)
-@click.option(
-    "--supersedes", multiple=True, metavar="REF", help="Another key that this replaces. May be repeated."
-)
+@click.option("--cites", multiple=True, metavar="REF", help="Provenance: shown, never propagated. May be repeated.")
+@click.option("--supersedes", multiple=True, metavar="REF", help="Another key that this replaces. May be repeated.")
 @click.option("--amends", type=int, metavar="N", help="Join the edition of version N, which must be current.")
-@click.option(
-    "--expects", type=int, metavar="N", help="Refuse unless version N is current; 0: there is none."
-)
+@click.option("--expects", type=int, metavar="N", help="Refuse unless version N is current; 0: there is none.")
 @click.option("--restate", is_flag=True, help="Start a new edition although the content is the same.")
 @click.option("--require-fresh", is_flag=True, help="Refuse if what it rests on does not stand.")
 @click.option("--valid-until", metavar="TIME|none", help="When it expires; none removes a limit set before.")

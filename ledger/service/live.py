@@ -47,6 +47,8 @@ class Live:
                 page = await self.store.read(self.name, after, PAGE_ENTRIES)
                 if not page:
                     return
+                if page[-1].entry.seq <= after:
+                    raise Corrupt(f"{self.name!r} has entry {page[-1].entry.seq} again behind entry {after}")
                 self.take_in([sealed for sealed in page if sealed.entry.seq > self.head.seq])
                 if progress is not None:
                     progress(len(page))

@@ -15,7 +15,7 @@ import orjson
 from msgspec import UNSET
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
-from ledger.errors import Malformed, NoSuchLedger, Unavailable
+from ledger.errors import Corrupt, Malformed, NoSuchLedger, Unavailable
 from ledger.model.entry import Record, Sealed
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
@@ -254,6 +254,8 @@ class LedgerService:
         """The whole log, oldest first."""
         after = 0
         while page := await self.store.read(self.name, after, PAGE_ENTRIES, content=content):
+            if page[-1].entry.seq <= after:
+                raise Corrupt(f"{self.name!r} has entry {page[-1].entry.seq} again behind entry {after}")
             for sealed in page:
                 yield sealed
             after = page[-1].entry.seq

@@ -144,7 +144,8 @@ class SqliteStore(Store):
         query = _READ.format(columns=_COLUMNS + ", e.content" * content)
 
         def rows(connection: sqlite3.Connection) -> list[Sealed]:
-            return [_sealed(*row) for row in connection.execute(query, (ledger, after, limit))]
+            # All are fetched first: an entry that cannot be read would leave the query, and the file, open.
+            return [_sealed(*row) for row in connection.execute(query, (ledger, after, limit)).fetchall()]
 
         return await self._with_connection(rows, [])
 

@@ -40,9 +40,7 @@ class _Place:
 
     @pytest.fixture
     def store(self) -> StoreFactory:
-        raise NotImplementedError(
-            "give a fixture `store`: an async callable that returns unopened stores on one place"
-        )
+        raise NotImplementedError("give a fixture `store`: an async callable that returns unopened stores on one place")
 
 
 @pytest.mark.asyncio
@@ -203,17 +201,13 @@ class StoreContract(_Place):
         """With a revocation the contents go that it erases, whenever they were written; all else stays."""
         store, entries = await log.open(), log.entries(3, content="hush")
         await store.append(log.name, EMPTY, entries)
-        last = log.next_to(
-            entries[2], Dependency, digest=digest_of("hush"), key="p", version=4, content='"hush"'
-        )
+        last = log.next_to(entries[2], Dependency, digest=digest_of("hush"), key="p", version=4, content='"hush"')
         erasure = log.next_to(last, Revocation, targets=(1,), mode="erased", erases=(1, 3, 4))
         await store.append(log.name, head_of(entries[2]), [last, erasure])
         for reader in (store, await log.open()):
             found = await reader.read(log.name, 0, content=True)
             assert [sealed.content for sealed in found] == [None, '"hush"', None, None, None]
-            assert [sealed.envelope for sealed in found] == [
-                sealed.envelope for sealed in (*entries, last, erasure)
-            ]
+            assert [sealed.envelope for sealed in found] == [sealed.envelope for sealed in (*entries, last, erasure)]
             assert [sealed.content for sealed in await reader.pick(log.name, [3, 2], content=True)] == [
                 None,
                 '"hush"',
@@ -272,9 +266,7 @@ class StateStoreContract(_Place):
         store = await log.open_shown()
         await store.append(log.name, EMPTY, log.entries(3))
         assert await store.take_lease(log.name, "me", 60) == 0
-        await store.write_states(
-            log.name, "me", [NodeState(1, "stale", "superseded"), NodeState(2, "fresh", None)], 2
-        )
+        await store.write_states(log.name, "me", [NodeState(1, "stale", "superseded"), NodeState(2, "fresh", None)], 2)
         assert await store.take_lease(log.name, "me", 60) == 2
         upto, shown = await store.read_states(log.name)
         assert upto == 2
@@ -286,9 +278,7 @@ class StateStoreContract(_Place):
     async def test_a_record_is_born_with_its_state(self, log: Log) -> None:
         """States given with an append are shown with the entries, and written over by newer ones only."""
         store, entries = await log.open_shown(), log.entries(2)
-        await store.append(
-            log.name, EMPTY, entries, [NodeState(1, "stale", "superseded"), NodeState(2, "fresh", None)]
-        )
+        await store.append(log.name, EMPTY, entries, [NodeState(1, "stale", "superseded"), NodeState(2, "fresh", None)])
         _, shown = await store.read_states(log.name)
         assert shown == {1: ("stale", "superseded"), 2: ("fresh", None)}
         await store.take_lease(log.name, "me", 60)

@@ -66,9 +66,7 @@ class Log:
             )
         ]
 
-    def next_to(
-        self, last: Sealed | None, kind: type[Entry], content: str | None = None, **fields: object
-    ) -> Sealed:
+    def next_to(self, last: Sealed | None, kind: type[Entry], content: str | None = None, **fields: object) -> Sealed:
         """One entry, chained to the one before."""
         seq, chain = (last.entry.seq + 1, last.hash) if last else (1, EMPTY.hash)
         entry = kind(seq=seq, batch=seq, recorded_at_us=1_767_225_600_000_000 + seq, **fields)  # type: ignore[arg-type]

@@ -93,24 +93,19 @@ class Page:
                 return "; ".join(map(judged, verdicts))
             case "why":
                 path = (await self.ledger.why(words[0])).path
-                return (
-                    " > ".join(f"{step.entry.ref} {step.reason or ''}".strip() for step in path) or "nothing"
-                )
+                return " > ".join(f"{step.entry.ref} {step.reason or ''}".strip() for step in path) or "nothing"
             case "names":
                 return (await self.ledger.entry(words[0])).ref
             case "content":
                 content = (await self.ledger.entry(words[0])).content
                 return "nothing" if content is None else json.dumps(content, separators=(",", ":"))
             case "entries":
-                return (
-                    " ".join(entry.id for entry in await self.ledger.entries(kinds=words or None)) or "none"
-                )
+                return " ".join(entry.id for entry in await self.ledger.entries(kinds=words or None)) or "none"
             case "remediation":
                 remedies = await self.ledger.remediation()
                 acts = [(one.entry.ref, " ".join(one.causes), one.needed) for one in remedies]
                 return (
-                    "; ".join(f"{'needs' if needed else 'lapsed'} {ref} by {by}" for ref, by, needed in acts)
-                    or "none"
+                    "; ".join(f"{'needs' if needed else 'lapsed'} {ref} by {by}" for ref, by, needed in acts) or "none"
                 )
         raise AssertionError(f"a page cannot say {op!r}")
 
@@ -131,9 +126,7 @@ class Page:
         return result
 
     def _command(self, op: str, words: list[Any]) -> dict[str, Any]:
-        first = next(
-            (at for at, word in enumerate(words) if isinstance(word, _Word) and word in _OPTIONS), len(words)
-        )
+        first = next((at for at, word in enumerate(words) if isinstance(word, _Word) and word in _OPTIONS), len(words))
         said = words[:first]
         command: dict[str, Any] = {"op": op}
         match op:
@@ -201,9 +194,7 @@ def _state(verdict: Verdict) -> str:
 
 
 def _effect(effect: Effect) -> str:
-    return " ".join(
-        effect.first if effect.count == len(effect.first) else (*effect.first, f"({effect.count} in all)")
-    )
+    return " ".join(effect.first if effect.count == len(effect.first) else (*effect.first, f"({effect.count} in all)"))
 
 
 def _refusal(error: LedgerError) -> tuple[str, str]:
@@ -223,9 +214,7 @@ def _compare(number: int, line: str, expected: str | None, *came: str) -> None:
             return
     elif any(re.fullmatch(".*".join(map(re.escape, _ANY.split(expected))), text) for text in came):
         return
-    raise AssertionError(
-        f"line {number} of the page says\n    {line}\nbut what came is\n    {came[-1] or 'nothing'}"
-    )
+    raise AssertionError(f"line {number} of the page says\n    {line}\nbut what came is\n    {came[-1] or 'nothing'}")
 
 
 # -- how lines are read --------------------------------------------------------------------------------------
@@ -233,14 +222,8 @@ def _compare(number: int, line: str, expected: str | None, *came: str) -> None:
 
 def _lines(text: str) -> Iterator[tuple[int, str, list[tuple[int, str]]]]:
     """(number, line, the numbered lines indented under it); empty lines and comments (#) left out."""
-    numbered = [
-        (number, line) for number, line in enumerate(textwrap.dedent(text.strip("\n")).splitlines(), start=1)
-    ]
-    said = [
-        (number, line.rstrip())
-        for number, line in numbered
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
+    numbered = [(number, line) for number, line in enumerate(textwrap.dedent(text.strip("\n")).splitlines(), start=1)]
+    said = [(number, line.rstrip()) for number, line in numbered if line.strip() and not line.lstrip().startswith("#")]
     while said:
         number, line = said.pop(0)
         within = []

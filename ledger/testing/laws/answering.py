@@ -169,9 +169,7 @@ class Idempotency:
         """Law 11: of the same command sent twice at once, by one process or two, one is recorded."""
         other = await desk.open()
         ledgers = [page.ledger, page.ledger, other.ledger, other.ledger]
-        answers = await asyncio.gather(
-            *(one.record("belief", 1, key="a", idempotency_key="k") for one in ledgers)
-        )
+        answers = await asyncio.gather(*(one.record("belief", 1, key="a", idempotency_key="k") for one in ledgers))
         replayed = "@1 recorded fresh, replayed"
         assert sorted(map(told, answers)) == ["@1 recorded fresh", replayed, replayed, replayed]
 

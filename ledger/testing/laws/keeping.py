@@ -41,7 +41,7 @@ EVERYTHING = """
         record dependency policy {"limit": 501}               -> … withheld stale quarantined, stands @15 @16…
         record dependency rules "all"                            -> … repeated fresh
         record dependency policy {"limit": 200}                  -> @17 recorded stale diverged
-        record dependency policy {"limit": 500}               -> … condemned stale quarantined, stands @15 @16, fell policy@3
+        record dependency policy {"limit": 500}          -> … condemned stale quarantined, stands @15 @16, fell policy@3
     record     dependency policy {"limit": 200}                  -> …
     revoke     rules wrong_from_birth                            -> …
     record     dependency rules "some" restate                   -> …
@@ -322,9 +322,7 @@ class Forger:
         self._read = store.read
         store.read = self.read  # type: ignore[method-assign]
 
-    async def read(
-        self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False
-    ) -> list[Sealed]:
+    async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
         found = await self._read(ledger, after, limit, content=content)
         if self.forgery is None or not content or after:
             return found

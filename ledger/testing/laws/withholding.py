@@ -103,6 +103,9 @@ class Withholding:
             revoke     a                           -> @2 revoked stale revoked, fell a@1
             record     belief a 2                  -> @3 recorded fresh
             record     belief a 1                  -> @4 recorded fresh, fell a@2
+            revoke     a@2 quarantined             -> @5 revoked stale quarantined
+            record     belief a 3                  -> @6 recorded fresh, fell a@3
+            record     belief a 1                  -> @7 recorded fresh, fell a@4
         """)
 
     async def test_a_condemned_dependency_seen_again_contradicts_us(self, page: Page) -> None:

@@ -70,9 +70,7 @@ class Barrier:
         await other("record decision d 1 because b            -> @4 recorded stale unsupported")
         await page("record dependency p 1                     -> @5 withheld stale revoked, stands @3")
         await desk.until_heard(other, 5)
-        await other(
-            "check p b d -> stale revoked, cause @3; stale unsupported, cause @3; stale unsupported, cause @3"
-        )
+        await other("check p b d -> stale revoked, cause @3; stale unsupported, cause @3; stale unsupported, cause @3")
 
     async def test_two_processes_write_at_once(self, page: Page, desk: Desk) -> None:
         """Law 9: nothing is lost and nothing stands twice when two processes write at the same time."""
@@ -175,6 +173,68 @@ class Batches:
                 record dependency p 1                    -> … condemned stale wrong_from_birth, stands @3…
                 record dependency p 3                    -> … recorded fresh…
             check   p                                    -> fresh
+        """)
+
+    async def test_a_match_settles_what_was_seen_before_it(self, page: Page) -> None:
+        """Law 10: a repetition settles what an earlier look or attempt of its batch saw, whatever it adds."""
+        await page("""
+            record  dependency q 1                       -> @1 recorded fresh
+            record  dependency p 1                       -> @2 recorded fresh
+            record  dependency p 2                       -> @3 recorded fresh, fell p@1
+            record  belief b 1 because p                 -> @4 recorded fresh
+            revoke  p@1 wrong_from_birth                 -> @5 revoked stale wrong_from_birth
+            batch
+                record dependency p 1                    -> … condemned stale wrong_from_birth, stands @5…
+                verify p 9                               -> … diverged fresh…
+                record dependency p 2                    -> … repeated fresh…
+            check   p b                                  -> fresh; fresh
+            batch
+                verify b 9                               -> … diverged fresh…
+                record belief b 1 because q              -> … justified fresh…
+            check   b                                    -> fresh
+            batch
+                verify p 9                               -> … diverged fresh…
+                record dependency p 2 valid_until +1h    -> … repeated fresh…
+            check   p                                    -> fresh
+            batch
+                record dependency p 1                    -> … condemned stale wrong_from_birth, stands @5…
+                record dependency p 2 valid_until +2h    -> … repeated fresh…
+            check   p                                    -> fresh
+        """)
+
+    async def test_what_is_seen_after_a_match_counts(self, page: Page) -> None:
+        """Law 10: a look or an attempt after a repetition makes it diverged."""
+        await page("""
+            record  dependency p 1                       -> @1 recorded fresh
+            record  dependency p 2                       -> @2 recorded fresh, fell p@1
+            revoke  p@1 wrong_from_birth                 -> @3 revoked stale wrong_from_birth
+            batch
+                record dependency p 2 valid_until +1h    -> … repeated stale diverged
+                record dependency p 2                    -> … repeated stale diverged
+                record dependency p 1                    -> … condemned stale wrong_from_birth, stands @3, fell p@2
+            record  dependency p 2                       -> … repeated fresh, revived p@2
+            batch
+                record dependency p 2                    -> … repeated stale diverged
+                verify p 9                               -> … diverged stale diverged, fell p@2
+            check   p                                    -> stale diverged…
+        """)
+
+    async def test_a_divergence_and_its_amendment(self, page: Page) -> None:
+        """Law 10: an amendment settles what was seen before it in the batch, if it says the same."""
+        await page("""
+            record  dependency p 1                       -> @1 recorded fresh
+            batch
+                verify p 2                               -> … diverged fresh amended…
+                record dependency p 2 amends 1           -> … amended fresh…
+            check   p                                    -> fresh
+            batch
+                verify p 9                               -> … diverged stale diverged…
+                record dependency p 3 amends 2           -> … amended stale diverged…
+            check   p                                    -> stale diverged…
+            batch
+                record dependency p 9 amends 3           -> … amended stale diverged…
+                verify p 3                               -> … diverged stale diverged…
+            check   p                                    -> stale diverged…
         """)
 
     async def test_a_batch_may_undo_itself(self, page: Page) -> None:
