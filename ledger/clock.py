@@ -35,6 +35,8 @@ def parse_moment(value: str | datetime) -> int:
             value = datetime.fromisoformat(value.upper())
         except ValueError as error:
             raise Malformed(f"{value!r} is not a time: {error}") from error
+    if not isinstance(value, datetime):
+        raise Malformed(f"{value!r} is not an RFC 3339 time with a zone, like 2026-01-31T09:30:00Z")
     if value.tzinfo is None:
         raise Malformed(f"{value.isoformat()} has no zone; add one, like +00:00")
     since = value - _EPOCH

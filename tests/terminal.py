@@ -57,9 +57,7 @@ class Terminal:
         status = json.loads(result.stdout)
         return status["head"], status["hash"]
 
-    def start(
-        self, *args: str, before: Callable[[], Any] | None = None, **pipes: Any
-    ) -> subprocess.Popen[bytes]:
+    def start(self, *args: str, before: Callable[[], Any] | None = None, **pipes: Any) -> subprocess.Popen[bytes]:
         """As a process of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "ledger", *args],
@@ -88,8 +86,7 @@ def commands(of: Iterable[dict[str, Any]]) -> str:
 def documents(count: int, prefix: str = "doc") -> str:
     """An interchange file of so many records."""
     return commands(
-        {"op": "record", "kind": "dependency", "key": f"{prefix}/{n}", "content": {"n": n}}
-        for n in range(count)
+        {"op": "record", "kind": "dependency", "key": f"{prefix}/{n}", "content": {"n": n}} for n in range(count)
     )
 
 

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,6 @@ import pytest
 from terminal import ROOT, STARTS_WITHIN_S, Terminal, commands, documents
 
 import ledger.store.sqlite as sqlite_store
-from ledger.model.canonical import digest_of
 
 BAD_DIGEST = "sha256:" + "0" * 64
 
@@ -116,7 +116,9 @@ LINES = {
     "2^53": Line(record(content={"n": 2**53}), "malformed", ["9007199254740992", "2^53-1", "write it as a string"]),
     "-2^53": Line(record(content=[-(2**53)]), "malformed", ["2^53-1"]),
     "2^53 as a float": Line('{"op":"record","kind":"belief","content":9007199254740992.0}', "malformed", ["2^53-1"]),
-    "thousands of digits": Line('{"op":"record","kind":"belief","content":' + "1" * 6_000 + "}", "malformed", []),
+    "thousands of digits": Line(
+        '{"op":"record","kind":"belief","content":' + "1" * 6_000 + "}", "malformed", ["digits"]
+    ),
     "half a character": Line('{"op":"record","kind":"belief","content":"\\ud800"}', "malformed", ["UTF-8"]),
     "half a character in a key": Line(
         '{"op":"record","kind":"belief","key":"\\ud800","content":1}', "malformed", ["U+D800"]
@@ -157,7 +159,7 @@ LINES = {
     ),
     "a date": Line(record(valid_until="2026-01-31"), "malformed", ["valid_until", "zone"]),
     "31 February": Line(record(valid_until="2026-02-31T00:00:00Z"), "malformed", ["valid_until", "not a time"]),
-    "a number as time": Line(record(occurred_at=1767225600), "malformed", ["occurred_at"]),
+    "a number as time": Line(record(occurred_at=1767225600), "malformed", ["occurred_at", "RFC 3339"]),
     "effective later": Line(
         op("revoke", target="old", effective_at="2999-01-01T00:00:00Z"), "malformed", ["effective_at", "after now"]
     ),
@@ -202,7 +204,7 @@ LINES = {
     "an event as premise": Line(record(because=[["@8"]]), "not_a_premise", ["field because", "@8 is a revocation"]),
     # laws
     "another kind of key": Line(
-        record(key="policy/refund"), "kind_conflict", ["field kind", "'policy/refund' is of kind dependency"]
+        record(key="policy/refund"), "kind_conflict", ["kind", "'policy/refund' is of kind dependency"]
     ),
     "not the current version": Line(
         record(kind="dependency", key="policy/refund", content=3, expects=1),
@@ -549,8 +551,6 @@ def test_a_database_that_may_not_be_written_to_can_be_read(written: Path, shared
 @pytest.fixture
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that another user can reach, which those of pytest are not."""
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
     yield folder
     folder.chmod(0o777)
@@ -584,12 +584,12 @@ def test_a_full_disk_records_nothing_and_the_import_completes_when_there_is_room
 
 
 ON_A_SMALL_DISK = """
-mount -t tmpfs -o size=400k tmpfs "$FOLDER" || exit 77
+mount -t tmpfs -o size=3m tmpfs "$FOLDER" || exit 77
 cd "$FOLDER"
-"$PYTHON" -m ledger import "$COMMANDS" >out 2>err
-echo "$?"; cat err; rm out err
-"$PYTHON" -m ledger status
-"$PYTHON" -m ledger audit
+"$PYTHON" -m ledger import "$COMMANDS" 2>&1
+echo "exit $?"
+"$PYTHON" -m ledger status 2>&1
+"$PYTHON" -m ledger audit 2>&1
 """
 
 
@@ -614,8 +614,8 @@ def test_a_disk_that_fills_up_in_the_middle_of_an_import(tmp_path: Path) -> None
         pytest.skip("there is no unshare here")
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("nothing may be mounted here")
-    code, *told = done.stdout.splitlines()
-    assert code == "2", done
+    told = done.stdout.splitlines()
+    assert "exit 2" in told, done
     assert any("no room left" in line and line.endswith("(full)") for line in told), told
     assert "Traceback" not in done.stdout
-    assert "ok" in told
+    assert "ok" in told  # which the audit says of the lines before

@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,14 +17,6 @@ from ledger.errors import Unavailable
 
 WRITER = Path(__file__).with_name("writer.py")
 KILLS = 5
-
-
-@pytest.fixture(params=["sqlite", pytest.param("neo4j", marks=pytest.mark.neo4j)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
-    """A store address and the name of a ledger that is not there yet."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/ledger.db", "main"
-    return request.getfixturevalue("neo4j_uri"), f"crash-{uuid.uuid4().hex[:8]}"
 
 
 def writer(place: tuple[str, str], prefix: str, count: int) -> subprocess.Popen[str]:
@@ -57,19 +48,61 @@ def check_whole(place: tuple[str, str], acknowledged: dict[str, str]) -> None:
         assert report.ok, report.problems
 
 
-def test_kill_9_of_the_writing_process(place: tuple[str, str]) -> None:
-    """Killed in mid-commit, and run again under the same idempotency keys until all is written."""
-    acknowledged: dict[str, str] = {}
-    for round_ in range(KILLS):
-        process = writer(place, "k", 100_000)
-        seen = dict(acks(process, limit=50 + 40 * round_))
-        process.kill()
-        seen |= dict(acks(process))
-        process.wait()
-        assert not {key for key in seen.keys() & acknowledged.keys() if seen[key] != acknowledged[key]}
-        acknowledged |= seen
+class Writers:
+    """What holds on every store that several processes share. `place`: its address, and a ledger that is not there."""
+
+    def test_kill_9_of_the_writing_process(self, place: tuple[str, str]) -> None:
+        """Killed in mid-commit, and run again under the same idempotency keys until all is written."""
+        acknowledged: dict[str, str] = {}
+        for round_ in range(KILLS):
+            process = writer(place, "k", 100_000)
+            seen = dict(acks(process, limit=50 + 40 * round_))
+            process.kill()
+            seen |= dict(acks(process))
+            process.wait()
+            assert not {key for key in seen.keys() & acknowledged.keys() if seen[key] != acknowledged[key]}
+            acknowledged |= seen
+            check_whole(place, acknowledged)
+        assert len(acknowledged) > 100
+
+    def test_two_processes_write_at_once(self, place: tuple[str, str]) -> None:
+        """Both complete, no gap, chain valid; all entries are there."""
+        processes = [writer(place, prefix, 150) for prefix in ("a", "b")]
+        acknowledged: dict[str, str] = {}
+        for process in processes:
+            acknowledged |= dict(acks(process))
+            assert process.wait() == 0
+        assert len(acknowledged) == 300
         check_whole(place, acknowledged)
-    assert len(acknowledged) > 100
+
+    def test_a_revocation_by_one_is_seen_by_the_other(self, place: tuple[str, str]) -> None:
+        """By the next check on SQLite, within two seconds on Neo4j."""
+        with Ledger.open(*place) as one, Ledger.open(*place) as other:
+            for number in range(20):
+                key = f"policy/{number}"
+                one.record("dependency", number, key=key)
+                wait_until_fresh = time.monotonic() + 2.0
+                while other.check([key]).fresh != [key]:
+                    assert time.monotonic() < wait_until_fresh
+                one.revoke(key)
+                allowed = 0.0 if place[0].startswith("sqlite") else 2.0
+                revoked_at = time.monotonic()
+                while other.check([key]).fresh:
+                    assert time.monotonic() - revoked_at < allowed, "still fresh in the other process"
+                    time.sleep(0.01)
+
+
+class TestSqlite(Writers):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> tuple[str, str]:
+        return f"sqlite:///{tmp_path}/ledger.db", "main"
+
+
+@pytest.mark.neo4j
+class TestNeo4j(Writers):
+    @pytest.fixture
+    def place(self, neo4j_uri: str, ledger_name: str) -> tuple[str, str]:
+        return neo4j_uri, ledger_name
 
 
 @pytest.mark.neo4j
@@ -106,31 +139,3 @@ async def _write_through_kills(server: Neo4jServer, name: str) -> dict[str, str]
         stop.set()
         await asyncio.gather(*writers)
     return acknowledged
-
-
-def test_two_processes_write_at_once(place: tuple[str, str]) -> None:
-    """Both complete, no gap, chain valid; all entries are there."""
-    processes = [writer(place, prefix, 150) for prefix in ("a", "b")]
-    acknowledged: dict[str, str] = {}
-    for process in processes:
-        acknowledged |= dict(acks(process))
-        assert process.wait() == 0
-    assert len(acknowledged) == 300
-    check_whole(place, acknowledged)
-
-
-def test_a_revocation_by_one_is_seen_by_the_other(place: tuple[str, str]) -> None:
-    """By the next check on SQLite, within two seconds on Neo4j."""
-    with Ledger.open(*place) as one, Ledger.open(*place) as other:
-        for number in range(20):
-            key = f"policy/{number}"
-            one.record("dependency", number, key=key)
-            wait_until_fresh = time.monotonic() + 2.0
-            while other.check([key]).fresh != [key]:
-                assert time.monotonic() < wait_until_fresh
-            one.revoke(key)
-            allowed = 0.0 if place[0].startswith("sqlite") else 2.0
-            revoked_at = time.monotonic()
-            while other.check([key]).fresh:
-                assert time.monotonic() - revoked_at < allowed, "still fresh in the other process"
-                time.sleep(0.01)

@@ -37,7 +37,7 @@ class Source:
     def __init__(self, path: str) -> None:
         self.name = "standard input" if path == "-" else repr(path)
         self.number = 0
-        self.ends_within_line = False
+        self.seems_cut = False
         self._stopped = threading.Event()
         with self._translated():
             self._raw = self._standard_input() if path == "-" else io.FileIO(path)
@@ -64,7 +64,7 @@ class Source:
     def __iter__(self) -> Iterator[bytes]:
         while line := self._next():
             self.number += 1
-            self.ends_within_line = not line.endswith(b"\n")
+            self.seems_cut = line[:1] == b"{" and not line.rstrip(b" \t\r").endswith((b"\n", b"}"))
             yield line.removeprefix(_UTF8_MARK) if self.number == 1 else line
 
     def _next(self) -> bytes:

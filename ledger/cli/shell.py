@@ -71,6 +71,7 @@ class Shell(click.Group):
 
 
 @click.group(
+    "ledger",
     cls=Shell,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Every command takes --help. REF is key, key@3, key@sha256:9f2c11aa or @42.",

@@ -112,21 +112,23 @@ class _Reading:
     def __init__(self, source: Source, what: str) -> None:
         self.source = source
         self.done = 0
+        self.commands = 0
         self.size = source.size_bytes
         self.bar = Bar(what, self.size, unit="lines" if self.size is None else "bytes")
 
-    def landed(self, _: int) -> None:
+    def landed(self, commands: int) -> None:
         """All that was read so far is recorded."""
         self.done = self.source.number
+        self.commands += commands
         self.bar.to(self.source.number if self.size is None else self.source.position_bytes)
 
     def told(self, error: LedgerError, *, keeps: bool | None = None) -> LedgerError:
         """The same error, with what it left behind (`keeps`: the lines before it) and the way on."""
         line = error.details.get("line")
-        if isinstance(error, Malformed) and line == self.source.number and self.source.ends_within_line:
+        if isinstance(error, Malformed) and line == self.source.number and self.source.seems_cut:
             error.message += f"; {self.source.name} ends within this line, as if it was cut"
         if keeps is not None:
-            done = (self.done if line is None else line - 1) if keeps else 0
+            done = (self.done if line is None else line - 1) if keeps and self.commands else 0
             error.details["recorded_lines"] = done
             error.details["note"] = _left_behind(done, isinstance(error, Interrupted))
         elif isinstance(error, Interrupted):
@@ -138,7 +140,8 @@ def _left_behind(lines: int, interrupted: bool) -> str:
     if not lines:
         return "nothing of it is recorded"
     again = "run it again" if interrupted else "put that right and run it again"
-    return f"lines 1 to {lines:,} are recorded and stay; {again} to complete it"
+    told = "line 1 is recorded and stays" if lines == 1 else f"lines 1 to {lines:,} are recorded and stay"
+    return f"{told}; {again} to complete it"
 
 
 TRANSFER = (import_, export, restore, migrate)

@@ -34,6 +34,7 @@ class AuditReport(Shown, frozen=True):
 async def audit(store: Store, live: Live, clock: Clock, progress: Progress | None = None) -> AuditReport:
     """Read the whole log and hold everything against it. Takes some seconds for each 10,000 entries."""
     tell = progress or (lambda step, done, total: None)
+    await live.catch_up()
     total = live.head.seq
     log = _Log()
     while page := await store.read(live.name, len(log.entries), PAGE_ENTRIES, content=True):
@@ -128,9 +129,10 @@ def _audit_validity(live: Live, clock: Clock, entries: list[Entry], problems: li
 
 async def _audit_shown(store: StateStore, live: Live, problems: list[str]) -> int:
     upto, shown = await store.read_states(live.name)
+    head = await store.head(live.name) or EMPTY
     with live.lock:
-        if upto != live.head.seq:
-            return 0  # behind the head: nothing is promised
+        if upto != live.head.seq or head != live.head:
+            return 0  # states are written behind the head: of what lies between nothing is promised
         reader = Reader(live.index)
         for seq, told in shown.items():
             verdict = reader.verdict_of(seq)

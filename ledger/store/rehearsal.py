@@ -46,9 +46,7 @@ class Rehearsal(Store):
             if isinstance(sealed.entry, Revocation):
                 erased.update(sealed.entry.erases)
 
-    async def read(
-        self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False
-    ) -> list[Sealed]:
+    async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
         if ledger not in self._added:
             return await self.beneath.read(ledger, after, limit, content=content)
         real = self._from[ledger].seq
@@ -71,6 +69,4 @@ class Rehearsal(Store):
 
     def _shown(self, ledger: str, entries: list[Sealed], content: bool) -> list[Sealed]:
         hidden = self._erased[ledger]
-        return [
-            one if content and one.entry.seq not in hidden else one._replace(content=None) for one in entries
-        ]
+        return [one if content and one.entry.seq not in hidden else one._replace(content=None) for one in entries]
