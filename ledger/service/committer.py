@@ -30,6 +30,9 @@ from ledger.validity.verdicts import Reader
 GROUP_COMMANDS_MAX = 1_000
 """Commands a commit collects before it stops taking more: 5,000 were no faster on Neo4j. One batch is never split."""
 
+GROUP_CHARS_MAX = 16_000_000
+"""Content a commit collects at most: the server holds all of a transaction in its heap."""
+
 UNAVAILABLE_AFTER_S = 20.0
 """How long a write waits for a store that does not answer before its caller is told."""
 
@@ -117,16 +120,17 @@ class Committer:
     def _take(self) -> list[tuple[Submission, Sequence[Command]]]:
         """The next batches of those who wait, up to a commit's worth."""
         taken: list[tuple[Submission, Sequence[Command]]] = []
-        room = GROUP_COMMANDS_MAX
+        room, chars = GROUP_COMMANDS_MAX, GROUP_CHARS_MAX
         for submission in self._waiting:
             commands: list[Command] = []
             for command in submission.commands[len(submission.answers) :]:
                 size = len(command.commands) if isinstance(command, BatchCommand) else 1
-                if size > room and (taken or commands):
+                if (size > room or chars <= 0) and (taken or commands):
                     room = 0
                     break
                 commands.append(command)
                 room -= size
+                chars -= _chars(command)
                 if room <= 0:
                     break
             if commands:
@@ -257,8 +261,16 @@ class Committer:
             with attempt:
                 if unsure and await self._has_landed(head, group.entries):
                     return
-                unsure = True
-                await self.store.append(self.live.name, head, group.entries, group.states)
+                try:
+                    await self.store.append(self.live.name, head, group.entries, group.states)
+                except HeadMoved:
+                    # It may be our own first try that moved it: the server was still busy with that when we looked.
+                    if unsure and await self._has_landed(head, group.entries):
+                        return
+                    raise
+                except Unavailable:
+                    unsure = True
+                    raise
 
     async def _has_landed(self, head: Head, entries: Sequence[Sealed]) -> bool:
         """Whether our commit went through; raises HeadMoved when another's did instead."""
@@ -280,6 +292,13 @@ def _states_of(index: Index, entries: Sequence[Sealed]) -> list[NodeState]:
 
 def _effect(index: Index, change: Change) -> Effect:
     return Effect(change.number, tuple(name_of(index, seq) for seq in change.first)) if change.number else NO_EFFECT
+
+
+def _chars(command: Command) -> int:
+    """How much content a command brings."""
+    if isinstance(command, BatchCommand):
+        return sum(map(_chars, command.commands))
+    return len(getattr(command, "content_form", None) or "")
 
 
 def _idempotency_keys(command: Command) -> list[str]:

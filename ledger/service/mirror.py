@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from ledger.errors import StoreError, Unavailable
+from ledger.errors import StoreError
 from ledger.service.live import Live
 from ledger.store.base import NodeState, StateStore
 from ledger.validity.verdicts import Reader
@@ -78,7 +78,7 @@ class Mirror:
             self._wake.clear()
             try:
                 done = await self.flush()
-            except Unavailable:
+            except StoreError:  # it does not answer, or the lease went to another
                 done = False
             if not done:
                 await asyncio.sleep(_RETRY_S)

@@ -221,7 +221,7 @@ class LedgerService:
         await self.refresh()
         state_seq = None
         if isinstance(self.store, StateStore):
-            state_seq, _ = await self.store.read_states(self.name)
+            state_seq = await self.store.states_upto(self.name)
         with self.live.lock:
             reader = self._reader()
             index, head = reader.index, reader.index.head

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from urllib.parse import unquote, urlsplit
 
 from ledger.errors import BadAddress, Malformed
@@ -17,19 +18,20 @@ def open_store(address: str) -> Store:
 
     Engines are imported when they are named, so that a look into a file does not wait for a driver. Raises BadAddress.
     """
+    shown = re.sub(r"//[^/@]*@", "//…@", address)  # an error may end in a log: it holds no password
     scheme, separator, rest = address.partition(":")
     if not separator or scheme not in SCHEMES:
         near = difflib.get_close_matches(scheme, SCHEMES, n=1)
         if near:
             hint = f"; did you mean {near[0]!r}?"
         elif not separator:
-            hint = f"; a file is named like sqlite:///{address}"
+            hint = f"; a file is named like sqlite:///{shown}"
         else:
             hint = f"; expected one of {', '.join(SCHEMES)}"
-        raise BadAddress(f"{address!r} is no store address{hint}", store=address)
+        raise BadAddress(f"{shown!r} is no store address{hint}", store=shown)
     if scheme == "memory":
         if rest.strip("/"):
-            raise BadAddress(f"{address!r}: memory: takes nothing after the colon", store=address)
+            raise BadAddress(f"{shown!r}: memory: takes nothing after the colon", store=shown)
         from ledger.store.memory import MemoryStore
 
         return MemoryStore()
@@ -40,7 +42,7 @@ def open_store(address: str) -> Store:
     from ledger.store.neo4j import Neo4jStore
 
     if not urlsplit(address).hostname:
-        raise BadAddress(f"{address!r} names no host, like bolt://127.0.0.1:7687", store=address)
+        raise BadAddress(f"{shown!r} names no host, like bolt://127.0.0.1:7687", store=shown)
     return Neo4jStore(address, user=os.environ.get("LEDGER_NEO4J_USER"), password=os.environ.get("LEDGER_NEO4J_PASSWORD"))
 
 

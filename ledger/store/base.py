@@ -87,7 +87,14 @@ class StateStore(Store):
 
     @abstractmethod
     async def write_states(self, ledger: str, holder: str, states: Sequence[NodeState], upto: int) -> None:
-        """Write states as of entry `upto`, never over newer ones, and remember how far they go."""
+        """Write states as of entry `upto`, never over newer ones, and then remember that they go that far.
+
+        Takes any number at once and keeps the lease while it writes. Raises Locked when another took it.
+        """
+
+    @abstractmethod
+    async def states_upto(self, ledger: str) -> int:
+        """How far states are written; 0 for a ledger that does not exist."""
 
     @abstractmethod
     async def read_states(self, ledger: str) -> tuple[int, dict[int, tuple[str | None, str | None]]]:

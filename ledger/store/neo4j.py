@@ -57,6 +57,7 @@ class Neo4jStore(StateStore):
 
     def __init__(self, address: str, *, user: str | None = None, password: str | None = None) -> None:
         self._place = Place.parse(address, user, password)
+        self.schema_version = migrations()[-1].number
         self._driver: neo4j.AsyncDriver | None = None
         self._ready = False
 
@@ -259,6 +260,10 @@ class Neo4jStore(StateStore):
             await self._ask("write_states", ledger=ledger, states=rows, upto=upto)
         if await self._ask("advance_states", ledger=ledger, holder=holder, upto=upto) is None:
             raise _lease_lost(ledger)
+
+    async def states_upto(self, ledger: str) -> int:
+        row = await self._ask("states_upto", ledger=ledger)
+        return 0 if row is None else int(row["state_seq"])
 
     async def read_states(self, ledger: str) -> tuple[int, dict[int, tuple[str | None, str | None]]]:
         upto = head = 0

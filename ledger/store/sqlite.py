@@ -330,7 +330,8 @@ def _sealed(envelope: str, chain: bytes, content: str | None = None) -> Sealed:
 def _read_only(path: Path) -> str:
     if os.access(path.parent, os.W_OK):
         return f"{str(path)!r} may not be written to"
-    return f"the folder of {str(path)!r} may not be written to, and SQLite needs that even to read; copy the file elsewhere"
+    told = f"the folder of {str(path)!r} may not be written to"
+    return f"{told}, and SQLite needs that even to read; copy the file elsewhere"
 
 
 @contextlib.contextmanager
