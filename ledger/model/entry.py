@@ -31,6 +31,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
 
 
 WHOLE_BATCH = -1
+NOBODY = -2
+"""The position of a look that belongs to a repetition with an entry of its own: it settles what earlier looks saw."""
 
 
 class Entry(

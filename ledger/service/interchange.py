@@ -16,6 +16,7 @@ from ledger.model.command import BatchCommand, Command, parse_command
 from ledger.model.entry import (
     EMPTY,
     GENESIS,
+    NOBODY,
     WHOLE_BATCH,
     Attempt,
     Entry,
@@ -289,7 +290,8 @@ class _Exporter:
         entry = sealed.entry
         answered = [request for request in entry.requests if request.position != WHOLE_BATCH]
         if isinstance(entry, Attempt) or (isinstance(entry, Verification) and entry.valid_until_us is UNSET):
-            return [(one.position, await self._gathered(entry, one, at)) for one, at in _shares(answered)]
+            shares = [(one, at) for one, at in _shares(answered) if one.position != NOBODY]
+            return [(one.position, await self._gathered(entry, one, at)) for one, at in shares]
         position = answered[0].position if answered else 0
         return [(position, self._common(await self._command(entry, sealed.content), entry, *answered))]
 

@@ -25,6 +25,7 @@ from ledger.model.command import (
 )
 from ledger.model.entry import (
     KINDS,
+    NOBODY,
     WHOLE_BATCH,
     Attempt,
     Entry,
@@ -101,7 +102,7 @@ class _Pending:
         self.targets: list[int] = []
         self.observed: list[str] = []
         self.spans: list[tuple[int, int]] = []  # which targets are whose
-        self.requests: list[tuple[SingleCommand, int]] = []
+        self.requests: list[tuple[SingleCommand | None, int]] = []
         self.outcomes: list[Outcome] = []
         self.contradicts: list[int] = []  # of attempts
 
@@ -116,6 +117,16 @@ class _Pending:
         self.requests.append((command, position))
         self.outcomes.append(Outcome(outcome, 0, about))
         return self.outcomes[-1]
+
+    def settle(self, index: Index, current: int, digest: str) -> None:
+        """A repetition with an entry of its own comes after these looks: it has the last word on its edition."""
+        edition = index.edition[current]
+        if any(index.edition[target] == edition for target in self.targets):
+            self.targets.append(current)
+            self.observed.append(digest)
+            self.spans.append((len(self.targets) - 1, len(self.targets)))
+            self.requests.append((None, NOBODY))
+            self.outcomes.append(Outcome("settled", 0, current))
 
     def withdraw_contradictions(self, index: Index, target: int) -> None:
         """A later look matched: what was tried before no longer says otherwise."""
@@ -324,6 +335,8 @@ class _Batch:
             added = laws.new_support(index, edition, because)
             self._want_fresh(command, position, because)
         overtaken = laws.new_supersessions(index, edition, supersedes)
+        if added or overtaken or laws.moves_limit(index, edition, command):
+            self._settle(current, _digest(command))
         fields: dict[str, Any] = {"targets": (current,), "observed": (_digest(command),)}
         if added or overtaken:
             return self._add_support(command, position, current, added, overtaken, fields)
@@ -438,6 +451,12 @@ class _Batch:
         self.drafts.append(Draft(entry, content))
         return answer
 
+    def _settle(self, current: int, digest: str) -> None:
+        if self.attempts:
+            self.attempts.withdraw_contradictions(self.index, current)
+        if self.repetitions:
+            self.repetitions.settle(self.index, current, digest)
+
     def _look(
         self, command: SingleCommand, position: int, about: int, looks: list[tuple[int, str]], outcome: str
     ) -> Outcome:
@@ -473,8 +492,9 @@ class _Batch:
                 self._write_gathered(pending)
 
     def _write_gathered(self, pending: _Pending) -> None:
-        actors = {command.actor or self.command.actor for command, _ in pending.requests}
-        moments = {self._occurred_at(command) for command, _ in pending.requests}
+        commands = [command for command, _ in pending.requests if command is not None]
+        actors = {command.actor or self.command.actor for command in commands}
+        moments = {self._occurred_at(command) for command in commands}
         fields: dict[str, Any] = {
             "targets": tuple(pending.targets),
             "observed": tuple(pending.observed),
@@ -583,12 +603,12 @@ class _Batch:
         return outcomes
 
 
-def _request(command: SingleCommand, position: int, answer: Outcome, about: int = 0, looks: int = 1) -> Request:
+def _request(command: SingleCommand | None, position: int, answer: Outcome, about: int = 0, looks: int = 1) -> Request:
     return Request(
-        digest=command.sent_digest,
+        digest=command.sent_digest if command else "",
         outcome=answer.outcome,
         position=position,
-        idempotency_key=command.idempotency_key,
+        idempotency_key=command.idempotency_key if command else None,
         about=about,
         looks=looks,
         fell=answer.fell.number,

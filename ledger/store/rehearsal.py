@@ -28,10 +28,7 @@ class Rehearsal(Store):
         return sorted({*await self.beneath.ledgers(), *self._added})
 
     async def head(self, ledger: str) -> Head | None:
-        if ledger not in self._added:
-            return await self.beneath.head(ledger)
-        last = self._added[ledger][-1]
-        return Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
+        return self._head(ledger) if ledger in self._added else await self.beneath.head(ledger)
 
     async def append(
         self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
@@ -65,7 +62,11 @@ class Rehearsal(Store):
         return self._shown(ledger, [known[seq] for seq in seqs if seq in known], content)
 
     def moved(self, ledger: str, seen: Head) -> bool:
-        return ledger not in self._added and self.beneath.moved(ledger, seen)
+        return self._head(ledger) != seen if ledger in self._added else self.beneath.moved(ledger, seen)
+
+    def _head(self, ledger: str) -> Head:
+        last = self._added[ledger][-1]
+        return Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
 
     def _shown(self, ledger: str, entries: list[Sealed], content: bool) -> list[Sealed]:
         hidden = self._erased[ledger]
