@@ -40,8 +40,8 @@ def parse_json(text: str | bytes) -> Any:
         raise Malformed(f"not JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:
         raise TooLarge(f"nested deeper than {DEPTH_MAX} levels") from error
-    except ValueError as error:  # an integer with thousands of digits
-        raise Malformed(f"not JSON we can keep: {error}") from error
+    except ValueError as error:
+        raise Malformed("a number has thousands of digits; write it as a string") from error
 
 
 def canonical(value: Any) -> bytes:

@@ -25,7 +25,7 @@ from pydantic import (
 
 from ledger.clock import format_moment, parse_moment
 from ledger.errors import LedgerError, Malformed
-from ledger.model.canonical import canonical_content, canonical_plain, digest_of_bytes
+from ledger.model.canonical import SAFE_INTEGER, canonical_content, canonical_plain, digest_of_bytes
 from ledger.model.entry import RECORD_KINDS
 from ledger.model.reference import check_digest, check_key, check_name, parse_reference
 
@@ -103,8 +103,12 @@ class RecordCommand(_Command):
     )
     cites: list[Ref] = Field(default_factory=list, description="Provenance; shown, never propagated.")
     supersedes: list[Ref] = Field(default_factory=list, description="Other keys that this replaces from now on.")
-    amends: int | None = Field(None, ge=1, description="The current version, whose edition this joins.")
-    expects: int | None = Field(None, ge=0, description="Refuse unless this version is current; 0: the key has none.")
+    amends: int | None = Field(
+        None, ge=1, le=SAFE_INTEGER, description="The current version, whose edition this joins."
+    )
+    expects: int | None = Field(
+        None, ge=0, le=SAFE_INTEGER, description="Refuse unless this version is current; 0: the key has none."
+    )
     restate: bool = Field(False, description="Start a new edition although the content is the same.")
     require_fresh: bool = Field(False, description="Refuse unless one justification named stands at the batch's end.")
     valid_until: Moment | None = Field(None, description="When it expires; null removes, absent keeps.")
@@ -301,7 +305,11 @@ def interchange_schema() -> dict[str, Any]:
 def _take_content(command: RecordCommand) -> str:
     """Settle content and its digest on the command; what stands for the content in the command's own digest."""
     if command.content_digest is None:
-        form = canonical_content(command.content)
+        try:
+            form = canonical_content(command.content)
+        except LedgerError as error:
+            error.at(field="content")
+            raise
         digest = digest_of_bytes(form)
         command.__dict__.update(content_form=form.decode(), content_digest=digest)
         return digest
@@ -324,6 +332,8 @@ def _translated(error: ValidationError) -> Malformed:
             text = f"{field} is missing"
         case "value_error":
             text = message if field is None else f"{field}: {message}"
+        case "string_too_long":
+            text = f"{field} is longer than {first['ctx']['max_length']:,} characters"
         case "too_short":
             text = f"{field} is empty; leave it out or name at least one"
         case _:

@@ -17,6 +17,8 @@ from ledger.validity.verdicts import Reader
 
 LEASE_S = 5.0
 _RETRY_S = 0.5
+_GATHER_S = 0.2
+"""How long changes gather before they are written: flushing after each commit took a fifth of an import's time."""
 
 
 class Mirror:
@@ -75,6 +77,7 @@ class Mirror:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
+            await asyncio.sleep(_GATHER_S)
             self._wake.clear()
             try:
                 done = await self.flush()

@@ -100,6 +100,19 @@ class Acts:
             remediation                                      -> none
         """)
 
+    async def test_what_became_of_the_act_itself(self, page: Page) -> None:
+        """Law 16: an act whose grounds stand needs nothing, though it was revoked or superseded itself."""
+        await page("""
+            record     dependency p 1                        -> @1 recorded fresh
+            record     mutation m 1 because p                -> @2 recorded fresh
+            record     mutation n 1 because p                -> @3 recorded fresh
+            record     mutation m 2 because p                -> @4 recorded fresh, fell m@1
+            revoke     n wrong_from_birth                    -> @5 revoked stale wrong_from_birth, fell n@1
+            remediation                                      -> none
+            revoke     p quarantined                         -> @6 revoked stale quarantined, fell p@1 m@2
+            remediation                                      -> needs m@1 by @6; needs n@1 by @6; needs m@2 by @6
+        """)
+
     async def test_support_that_was_wrong(self, page: Page) -> None:
         """Law 16: support withdrawn as wrong from birth is something the act rested on."""
         await page("""

@@ -186,6 +186,20 @@ class Withdrawing:
             reinstate  @5                                -> @8 reinstated fresh, revived b@1
         """)
 
+    async def test_withdrawn_support_counts_for_nothing(self, page: Page) -> None:
+        """Law 5: whether the premises of withdrawn support fall or come back makes no difference."""
+        await page("""
+            record     dependency p 1                    -> @1 recorded fresh
+            record     dependency q 1                    -> @2 recorded fresh
+            record     belief b 1 because p              -> @3 recorded fresh
+            record     belief b 1 because q              -> @4 justified fresh
+            revoke     @4                                -> @5 revoked fresh
+            revoke     q                                 -> @6 revoked stale revoked, fell q@1
+            check      b                                 -> fresh
+            reinstate  q                                 -> @7 reinstated fresh, revived q@1
+            revoke     p                                 -> @8 revoked stale revoked, fell p@1 b@1
+        """)
+
     async def test_withdrawals_of_support_accumulate(self, page: Page) -> None:
         """Law 5: withdrawals of an added justification accumulate and are lifted like any other."""
         await page("""
