@@ -127,7 +127,7 @@ LINES = {
     "too large": Line(record(content="x" * (1 << 20)), "too_large", ["content is 1,048,578 bytes", "1,048,576"]),
     "too deep": Line(nested(65), "too_large", ["64 levels"]),
     "far too deep": Line(nested(200_000), "too_large", ["64 levels"]),
-    "a long reason": Line(op("revoke", target="old", reason="x" * 10_001), "malformed", ["reason", "10000"]),
+    "a long reason": Line(op("revoke", target="old", reason="x" * 10_001), "malformed", ["reason", "10,000"]),
     # fields
     "no op": Line("{}", "malformed", ["op is missing"]),
     "another op": Line(op("delete"), "malformed", ["'delete'", "record, revoke, reinstate"]),
