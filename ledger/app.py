@@ -143,7 +143,7 @@ class AsyncLedger:
         expects: int | None = None,
         restate: bool = False,
         require_fresh: bool = False,
-        valid_until: Moment | None | _Keep = KEEP,
+        valid_until: Moment | _Keep | None = KEEP,
         actor: str | None = None,
         occurred_at: Moment | None = None,
         idempotency_key: str | None = None,
@@ -155,10 +155,20 @@ class AsyncLedger:
         justified, withheld or condemned.
         """
         command = _given(
-            op="record", kind=kind, key=key, because=[list(premises) for premises in because], cites=list(cites),
-            supersedes=list(supersedes), amends=amends, expects=expects, restate=restate or None,
-            require_fresh=require_fresh or None, actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key,
-        )  # fmt: skip
+            op="record",
+            kind=kind,
+            key=key,
+            because=[list(premises) for premises in because],
+            cites=list(cites),
+            supersedes=list(supersedes),
+            amends=amends,
+            expects=expects,
+            restate=restate or None,
+            require_fresh=require_fresh or None,
+            actor=actor,
+            occurred_at=occurred_at,
+            idempotency_key=idempotency_key,
+        )
         command["content"] = content
         if not isinstance(valid_until, _Keep):
             command["valid_until"] = valid_until
@@ -186,7 +196,7 @@ class AsyncLedger:
                 actor=actor,
                 occurred_at=occurred_at,
                 idempotency_key=idempotency_key,
-            )  # fmt: skip
+            )
         )
 
     async def reinstate(
@@ -209,7 +219,7 @@ class AsyncLedger:
                 actor=actor,
                 occurred_at=occurred_at,
                 idempotency_key=idempotency_key,
-            )  # fmt: skip
+            )
         )
 
     async def verify(
@@ -230,7 +240,7 @@ class AsyncLedger:
                 actor=actor,
                 occurred_at=occurred_at,
                 idempotency_key=idempotency_key,
-            )  # fmt: skip
+            )
         )
 
     async def apply(

@@ -1,7 +1,7 @@
 """Every error this package raises, in one tree.
 
     LedgerError
-    ├── Refused               the command breaks the form or a law; nothing of it was recorded, repeating it as it is cannot help
+    ├── Refused               the form or a law is broken; nothing was recorded, the same again cannot help
     │   ├── Malformed  NotFound  Ambiguous  TooLarge
     │   ├── KindConflict  NotAPremise  NotCurrent  AmendmentChangesSupport
     │   ├── CircularSupport  CircularSupersession  SelfDefeating  StalePremise

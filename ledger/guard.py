@@ -181,9 +181,7 @@ class Guard:
         if fallen:
             lines = "; ".join(map(notice, fallen))
             told = [verdict.as_dict() for verdict in fallen]
-            raise StaleContext(
-                f"{len(fallen)} of {len(verdicts)} items are not fresh: {lines}", verdicts=told
-            )
+            raise StaleContext(f"{len(fallen)} of {len(verdicts)} items are not fresh: {lines}", verdicts=told)
 
     def _without_answer(self, found: _Found, error: StoreError) -> Guarded:
         """Trouble that may pass by itself withholds; a wrong address or a broken store is always told."""
@@ -287,12 +285,8 @@ def _redacted(item: Any, line: str) -> Any:
     metadata = _metadata(item)
     in_metadata = _texts_of(metadata, line)
     if not fields and not in_metadata:
-        raise TypeError(
-            f"cannot redact {type(item).__name__}: no text under {', '.join(TEXT_FIELDS)}; use 'drop'"
-        )
-    return _copy_with(
-        item, {**fields, "metadata": {**metadata, **in_metadata}} if metadata and in_metadata else fields
-    )
+        raise TypeError(f"cannot redact {type(item).__name__}: no text under {', '.join(TEXT_FIELDS)}; use 'drop'")
+    return _copy_with(item, {**fields, "metadata": {**metadata, **in_metadata}} if metadata and in_metadata else fields)
 
 
 def _texts_of(holder: Any, line: str) -> dict[str, Any]:
@@ -305,9 +299,7 @@ def _copy_with(item: Any, fields: dict[str, Any]) -> Any:
     Raises TypeError when the copy does not show them: a text that stayed behind would pass as redacted.
     """
     twin = _twin(item, fields)
-    if any(
-        _field(twin, name) != value for name, value in fields.items()
-    ):  # a property that reads it from elsewhere
+    if any(_field(twin, name) != value for name, value in fields.items()):  # a property that reads it from elsewhere
         raise TypeError(f"cannot change {', '.join(fields)} of {type(item).__name__} in a copy; use 'drop'")
     return twin
 

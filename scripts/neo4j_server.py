@@ -486,9 +486,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a server in the foreground until Ctrl-C")
     run.add_argument("--version", choices=RELEASES, default=DEFAULT_VERSION, help="default: %(default)s")
     run.add_argument("--port", type=port_number, default=7687, help="0: a free one; default: %(default)s")
-    run.add_argument(
-        "--data", type=Path, metavar="DIR", help="keep the data there; default: a temporary folder"
-    )
+    run.add_argument("--data", type=Path, metavar="DIR", help="keep the data there; default: a temporary folder")
     run.set_defaults(command=_run)
 
     fetch_only = commands.add_parser("fetch", help="only download")

@@ -50,7 +50,8 @@ def accept(folder: Path, history: str, store: str, ledger: str) -> list[bytes]:
             done = prefix
             check_table(book, table, f"{ledger} after {prefix}")
         say(
-            f"{ledger} in {store.split(':')[0]}: {done:,} commands, {done / (time.perf_counter() - began):,.0f}/s with checks"
+            f"{ledger} in {store.split(':')[0]}: {done:,} commands, "
+            f"{done / (time.perf_counter() - began):,.0f}/s checks included"
         )
         if history == "pep-chunks":
             check_table(book, folder / "expected" / "pep-index-2021.tsv.gz", f"{ledger}: the index of 2021")

@@ -1,4 +1,4 @@
-"""Whatever the store does, nothing acknowledged is lost, nothing is written twice, and nothing stale is called fresh."""
+"""Whatever the store does: nothing acknowledged is lost, nothing written twice, nothing stale called fresh."""
 
 from __future__ import annotations
 

@@ -20,8 +20,7 @@ from ledger.model.canonical import digest_of
 
 OLD, NEW, GONE = {"text": "refunds up to 500"}, {"text": "refunds up to 200"}, {"text": "ask the pope"}
 OLD_REF, NEW_REF, GONE_REF = (
-    f"policy/{name}@{digest_of(content)}"
-    for name, content in (("refund", OLD), ("refund", NEW), ("appeal", GONE))
+    f"policy/{name}@{digest_of(content)}" for name, content in (("refund", OLD), ("refund", NEW), ("appeal", GONE))
 )
 SUPERSEDED = {
     "ref": OLD_REF,
@@ -205,9 +204,7 @@ def test_redact_keeps_a_copy_without_the_text_and_names_it_as_withheld(ledger: L
     guarded = guard(ledger, [item], on_stale="redact")
     assert item == before
     assert "'old'" not in repr(guarded.kept)
-    assert f"[withheld: {OLD_REF} is stale (superseded, cause @3); use policy/refund@2 instead]" in repr(
-        guarded.kept
-    )
+    assert f"[withheld: {OLD_REF} is stale (superseded, cause @3); use policy/refund@2 instead]" in repr(guarded.kept)
     assert guarded.withheld[0][0] is item
 
 
@@ -267,9 +264,7 @@ class Down:
 def test_without_an_answer_nothing_is_fresh(ledger: Ledger) -> None:
     with pytest.raises(Unavailable):
         guard(Down(Unavailable("gone")), passages())
-    guarded = guard(
-        Down(Unavailable("gone")), [*passages(), {}], on_unavailable="withhold", on_unknown="annotate"
-    )
+    guarded = guard(Down(Unavailable("gone")), [*passages(), {}], on_unavailable="withhold", on_unknown="annotate")
     assert (guarded.kept, guarded.revision, guarded.clock) == ([], None, None)
     assert [verdict.reason for _, verdict in guarded.withheld] == ["unreachable"] * 5 + ["malformed"]
 

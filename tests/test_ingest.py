@@ -84,14 +84,9 @@ def test_a_folder_becomes_documents_and_chunks_that_rest_on_them(ledger: Ledger,
     assert ledger.entry("docs/shop.rst#paying").actor == "ingest"
 
 
-def test_the_references_feed_a_vector_store_and_the_guard_understands_them(
-    ledger: Ledger, folder: Path
-) -> None:
+def test_the_references_feed_a_vector_store_and_the_guard_understands_them(ledger: Ledger, folder: Path) -> None:
     report = ingest(ledger, folder)
-    index = [
-        {"text": chunk.text, "title": chunk.title, "metadata": {"ref": chunk.ref}}
-        for chunk in report.references
-    ]
+    index = [{"text": chunk.text, "title": chunk.title, "metadata": {"ref": chunk.ref}} for chunk in report.references]
     (folder / "shop.rst").write_text(SHOP.replace("500", "200"))
     ingest(ledger, folder)
     guarded = guard(ledger, index)
@@ -125,9 +120,7 @@ def test_an_edit_in_one_section_fells_that_section_alone(ledger: Ledger, folder:
     (folder / "shop.rst").write_text(SHOP.replace("500", "200"))
     report = ingest(ledger, folder)
     assert counts(report) == {"recorded": 1, "repeated": 5}
-    verdicts = {
-        verdict.ref: verdict for verdict in ledger.check([chunk.ref for chunk in first.references]).verdicts
-    }
+    verdicts = {verdict.ref: verdict for verdict in ledger.check([chunk.ref for chunk in first.references]).verdicts}
     assert [ref for ref, verdict in verdicts.items() if not verdict.fresh] == [ref_of(first, "refunds")]
     assert verdicts[ref_of(first, "refunds")].successor == "docs/shop.rst#refunds@2"
 
@@ -187,9 +180,7 @@ def test_what_somebody_else_withdrew_stays_withdrawn_and_is_told(ledger: Ledger,
     first = ingest(ledger, folder)
     (folder / "shop.rst").write_text(SHOP.partition("Refunds")[0])
     ingest(ledger, folder)
-    other = ledger.revoke(
-        "docs/shop.rst#refunds", mode="quarantined", reason="legal looks at it", actor="ann"
-    )
+    other = ledger.revoke("docs/shop.rst#refunds", mode="quarantined", reason="legal looks at it", actor="ann")
     (folder / "shop.rst").write_text(SHOP)
     report = ingest(ledger, folder)
     assert counts(report) == {"reinstated": 1, "repeated": 5, "withheld": 1}
@@ -241,17 +232,13 @@ def test_a_document_that_vanished_is_revoked_and_its_sections_fall_and_return_wi
     assert states(ledger, ref_of(first, "refunds"))[0].startswith("stale revoked")
 
 
-def test_a_document_that_returns_with_another_standing_carries_its_sections_again(
-    ledger: Ledger, folder: Path
-) -> None:
+def test_a_document_that_returns_with_another_standing_carries_its_sections_again(ledger: Ledger, folder: Path) -> None:
     first = ingest(ledger, folder, attributes={"status": "draft"})
     faq = (folder / "more" / "faq.md").read_text()
     (folder / "more" / "faq.md").unlink()
     ingest(ledger, folder, attributes={"status": "draft"})
     (folder / "more" / "faq.md").write_text(faq)
-    report = ingest(
-        ledger, folder, attributes=lambda path, _: {"status": "final" if path.endswith(".md") else "draft"}
-    )
+    report = ingest(ledger, folder, attributes=lambda path, _: {"status": "final" if path.endswith(".md") else "draft"})
     assert counts(report) == {"recorded": 1, "justified": 1, "repeated": 4}
     assert states(ledger, ref_of(first, "why")) == ["fresh"]
 
@@ -281,9 +268,7 @@ def test_include_chooses_files_by_name_and_hidden_ones_are_left_out(ledger: Ledg
     assert [chunk.key for chunk in report.references] == ["docs/data.csv#top", "docs/more/faq.md#why"]
 
 
-def test_names_with_the_separator_and_in_another_normal_form_are_fine_keys(
-    ledger: Ledger, folder: Path
-) -> None:
+def test_names_with_the_separator_and_in_another_normal_form_are_fine_keys(ledger: Ledger, folder: Path) -> None:
     (folder / "c# 100%.md").write_text("# Sharp\ntext\n")
     (folder / "u\u0308ber.md").write_text("# Over\ntext\n")
     report = ingest(ledger, folder)
@@ -323,9 +308,7 @@ def test_an_empty_folder_withdraws_everything_only_when_that_is_meant(
 # --- any history --------------------------------------------------------------------------------------------
 
 SECTIONS = st.dictionaries(st.sampled_from(["Paying", "Refunds"]), st.sampled_from(["one", "two"]))
-FOLDER = st.dictionaries(
-    st.sampled_from(["a.rst", "b.rst"]), st.tuples(st.sampled_from(["draft", "final"]), SECTIONS)
-)
+FOLDER = st.dictionaries(st.sampled_from(["a.rst", "b.rst"]), st.tuples(st.sampled_from(["draft", "final"]), SECTIONS))
 
 
 @settings(max_examples=60, deadline=None)
@@ -342,16 +325,12 @@ def test_whatever_happened_before_exactly_what_is_in_the_folder_is_fresh(
                 body = "".join(f"{title}\n-------\n{text}\n\n" for title, text in sections.items())
                 Path(folder, name).write_text(f"Title\n=====\nintro\n\n{body}")
             statuses = {name: {"status": status} for name, (status, _) in pages.items()}
-            report = ingest(
-                ledger, folder, attributes=lambda path, _, now=statuses: now[path], allow_empty=True
-            )
+            report = ingest(ledger, folder, attributes=lambda path, _, now=statuses: now[path], allow_empty=True)
             refs = {chunk.ref for chunk in report.references}
             seen |= refs
             assert set(ledger.check(sorted(seen)).fresh) == refs
             assert not report.withheld
-            repeated = ingest(
-                ledger, folder, attributes=lambda path, _, now=statuses: now[path], allow_empty=True
-            )
+            repeated = ingest(ledger, folder, attributes=lambda path, _, now=statuses: now[path], allow_empty=True)
             assert set(repeated.counts) <= {"repeated"}
         assert ledger.audit().ok
 

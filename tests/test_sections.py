@@ -13,8 +13,7 @@ from ledger.ingest.sections import ANCHOR_BYTES_MAX, sections_of
 
 def cut(text: str, suffix: str = ".rst") -> list[tuple[str, str, str]]:
     return [
-        (section.anchor, section.heading, section.text)
-        for section in sections_of(dedent(text).lstrip("\n"), suffix)
+        (section.anchor, section.heading, section.text) for section in sections_of(dedent(text).lstrip("\n"), suffix)
     ]
 
 
@@ -199,15 +198,11 @@ def test_a_document_with_several_highest_headings_has_no_title() -> None:
 
 def test_renaming_the_title_moves_no_anchor() -> None:
     body = "text\n\nPaying\n------\ntext\n\nCash\n~~~~\ntext\n"
-    assert (
-        anchors(f"Shop\n====\n{body}") == anchors(f"Store\n=====\n{body}") == ["top", "paying", "paying/cash"]
-    )
+    assert anchors(f"Shop\n====\n{body}") == anchors(f"Store\n=====\n{body}") == ["top", "paying", "paying/cash"]
 
 
 def test_equal_headings_get_numbers() -> None:
-    doubled = "\n".join(
-        f"{title}\n{'-' * 8}\ntext\n" for title in ("Example", "Example 2", "Example", "Top", "? !")
-    )
+    doubled = "\n".join(f"{title}\n{'-' * 8}\ntext\n" for title in ("Example", "Example 2", "Example", "Top", "? !"))
     assert anchors("Shop\n====\n" + doubled) == ["example", "example-2", "example-3", "top-2", "section"]
 
 
@@ -255,15 +250,10 @@ LINE = st.sampled_from(
 
 
 @given(st.lists(LINE, max_size=30), st.sampled_from([".rst", ".md", ".txt"]))
-def test_any_text_is_cut_into_sections_with_unique_anchors_and_nothing_twice(
-    lines: list[str], suffix: str
-) -> None:
+def test_any_text_is_cut_into_sections_with_unique_anchors_and_nothing_twice(lines: list[str], suffix: str) -> None:
     sections = sections_of("\n".join(lines), suffix)
     assert len({section.anchor for section in sections}) == len(sections)
-    assert all(
-        section.text.strip() and "@" not in section.anchor and "#" not in section.anchor
-        for section in sections
-    )
+    assert all(section.text.strip() and "@" not in section.anchor and "#" not in section.anchor for section in sections)
     assert (
         sum(len(section.text.split("\n")) for section in sections) <= len(lines) + 1
     )  # one: a preamble joined to its title

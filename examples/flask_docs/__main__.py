@@ -63,9 +63,7 @@ def _fetch_all(page: Page) -> dict[str, Path]:
     return packages
 
 
-def _bring_in_all(
-    ledger: Ledger, history: History, packages: dict[str, Path], page: Page
-) -> decision.Decision:
+def _bring_in_all(ledger: Ledger, history: History, packages: dict[str, Path], page: Page) -> decision.Decision:
     """Release after release; before the last one, somebody decides something."""
     page.title(
         "Flask's documentation, release after release, into one ledger",
@@ -102,9 +100,7 @@ def _ask_all(ledger: Ledger, history: History, page: Page) -> None:
         answers.append((found, guarded))
     withheld = [verdict for _, guarded in answers for _, verdict in guarded.withheld]
     found_count = sum(len(found) for found, _ in answers)
-    page.sum(
-        found_count, found_count - len(withheld), sum(verdict.successor is not None for verdict in withheld)
-    )
+    page.sum(found_count, found_count - len(withheld), sum(verdict.successor is not None for verdict in withheld))
 
 
 def _show_decision(ledger: Ledger, decided: decision.Decision, page: Page) -> None:

@@ -87,14 +87,10 @@ def _download(release: Release, kept: Path) -> None:
             _run_pip(release, folder)
             package = next(Path(folder).glob("*.tar.gz"), None)
             if package is None or not _is_whole(package, release):
-                raise FetchError(
-                    f"pip brought another package than Flask {release.version} was when this was written"
-                )
+                raise FetchError(f"pip brought another package than Flask {release.version} was when this was written")
             package.replace(kept)
     except OSError as error:
-        raise FetchError(
-            f"cannot keep Flask {release.version} in {kept.parent}: {error.strerror or error}"
-        ) from error
+        raise FetchError(f"cannot keep Flask {release.version} in {kept.parent}: {error.strerror or error}") from error
 
 
 def _run_pip(release: Release, folder: str) -> None:

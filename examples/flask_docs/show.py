@@ -76,9 +76,7 @@ class Page:
         """How much of an index of `version` may still be used."""
         counts = Counter(verdict.reason or verdict.state for verdict in verdicts)
         fresh = sum(verdict.fresh for verdict in verdicts)
-        line = Text(
-            f"{len(verdicts)} sections of {version} in the index, one question, {milliseconds:.1f} ms: "
-        )
+        line = Text(f"{len(verdicts)} sections of {version} in the index, one question, {milliseconds:.1f} ms: ")
         line.append(f"{fresh} fresh", "green")
         for reason in ("superseded", "revoked", "unsupported"):
             line.append(", ")
@@ -110,9 +108,7 @@ class Page:
 
     def _withheld(self, passage: dict[str, Any], verdict: Verdict) -> Text:
         why = f"      {verdict.reason}: {self._event(verdict)}"
-        text = Text.assemble(
-            ("    ✗ ", "red"), _short(passage["key"]), (f"\n{why}", "yellow"), overflow="fold"
-        )
+        text = Text.assemble(("    ✗ ", "red"), _short(passage["key"]), (f"\n{why}", "yellow"), overflow="fold")
         if verdict.successor:
             text.append(self._fitting(why, f"→ {_short(verdict.successor)}"), "green")
         elif moved := self._history.moved(passage["key"]):
@@ -156,9 +152,7 @@ class Page:
 
     def chain(self, explanation: Explanation) -> None:
         """The path from the root cause to what it felled, one step a line."""
-        self.out.print(
-            Text(f"\nWhy {explanation.verdict.ref} is {explanation.verdict.reason}:", style="bold")
-        )
+        self.out.print(Text(f"\nWhy {explanation.verdict.ref} is {explanation.verdict.reason}:", style="bold"))
         for depth, step in enumerate(explanation.path):
             self.out.print(Text("  " + "   " * depth).append_text(self._step(step)))
 
@@ -175,9 +169,7 @@ class Page:
     def remedies(self, remedies: Sequence[Remedy]) -> None:
         for remedy in remedies:
             word = (
-                "needs repair"
-                if remedy.needed
-                else "lapsed: right when done, nothing to repair, not to be built upon"
+                "needs repair" if remedy.needed else "lapsed: right when done, nothing to repair, not to be built upon"
             )
             self.out.print(Text.assemble("\n", (remedy.entry.ref, "bold"), " ", (word, "yellow")))
 

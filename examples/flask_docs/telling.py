@@ -20,9 +20,7 @@ def statements(text: str) -> list[str]:
     """Sentences and lines of code of a section of reStructuredText, without markup."""
     found: list[str] = []
     for block in re.split(r"\n\s*\n", text):
-        lines = [
-            line for line in block.split("\n") if not re.match(r"\s*(\.\. |:[\w-]+:(?!`)|[-=~+|]{3,})", line)
-        ]
+        lines = [line for line in block.split("\n") if not re.match(r"\s*(\.\. |:[\w-]+:(?!`)|[-=~+|]{3,})", line)]
         if _is_code(lines):
             found += lines
         else:
@@ -43,9 +41,7 @@ def _is_code(lines: Sequence[str]) -> bool:
 def _plain(statement: str) -> str:
     without_roles = re.sub(r":[\w:+.-]+:`[~!]?([^`<]*?)(?:\s*<[^>]*>)?`", r"\1", statement)
     without_links = re.sub(r"`([^`<]+?)(?:\s*<[^>]*>)?`__?", r"\1", without_roles)
-    return " ".join(
-        re.sub(r"\*\*|``|::$", lambda mark: ":" if mark[0] == "::" else "", without_links).split()
-    )
+    return " ".join(re.sub(r"\*\*|``|::$", lambda mark: ":" if mark[0] == "::" else "", without_links).split())
 
 
 class Statements:
@@ -94,9 +90,7 @@ class Telling:
 
     def _misleading(self, question: str, stale_text: str) -> str | None:
         """The statement nearest to the question that is made nowhere today; None if all of them still are."""
-        return self._then.closest(
-            question, [line for line in statements(stale_text) if not self._today.says(line)]
-        )
+        return self._then.closest(question, [line for line in statements(stale_text) if not self._today.says(line)])
 
     def _instead(self, told: str, verdict: Verdict) -> str | None:
         """What today's section says that was said nowhere then, and is most alike."""

@@ -83,9 +83,7 @@ async def aingest(ledger: Any, folder: str | PathLike[str], **options: Unpack[In
         records, events = [await ledger.entries(**asked) for asked in source.asks()]
         commands = source.plan(records, events)
         try:
-            return source.report(
-                await ledger.apply(commands, **source.signature) if commands else _nothing(ledger)
-            )
+            return source.report(await ledger.apply(commands, **source.signature) if commands else _nothing(ledger))
         except _MOVED:
             if not attempts_left:
                 raise
@@ -145,7 +143,5 @@ def _source(
 ) -> _Source:
     documents = read_folder(folder, prefix, include, attributes)
     if not documents and not allow_empty:
-        raise Malformed(
-            f"{folder}: no documents ({', '.join(include)}); allow_empty=True withdraws all earlier ones"
-        )
+        raise Malformed(f"{folder}: no documents ({', '.join(include)}); allow_empty=True withdraws all earlier ones")
     return _Source(documents, prefix, actor, occurred_at)

@@ -20,9 +20,7 @@ Attributes = Mapping[str, Any] | Callable[[str, str], Mapping[str, Any]]
 """What holds for all of a document: the same for all of them, or a function of relative path and text."""
 
 
-def read_folder(
-    folder: Path, prefix: str, include: Sequence[str], attributes: Attributes | None
-) -> list[Document]:
+def read_folder(folder: Path, prefix: str, include: Sequence[str], attributes: Attributes | None) -> list[Document]:
     """Every file whose name matches, in the order of their paths; names that start with a dot are left out.
 
     Raises NotADirectoryError; Malformed for a file that is not UTF-8, or two whose names are one in NFC.

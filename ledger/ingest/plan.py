@@ -58,9 +58,7 @@ def held_of(records: Sequence[EntryView], events: Sequence[EntryView], actor: st
         if event.id not in lifted and _is_own_withdrawal(event, actor):
             standing.setdefault(event.targets[0], []).append(event.id)
     return {
-        record.key: Held(
-            record.version, record.digest, _is_current(record), tuple(standing.get(record.ref, ()))
-        )
+        record.key: Held(record.version, record.digest, _is_current(record), tuple(standing.get(record.ref, ())))
         for record in records
         if record.actor == actor and record.key and record.version and record.digest
     }
@@ -96,9 +94,7 @@ def _of_document(document: Document, held: Mapping[str, Held]) -> Iterator[dict[
         yield from _recorded(chunk.key, chunk.content, held.get(chunk.key), because=[[document.key]])
 
 
-def _recorded(
-    key: str, content: Mapping[str, Any], held: Held | None, **support: Any
-) -> Iterator[dict[str, Any]]:
+def _recorded(key: str, content: Mapping[str, Any], held: Held | None, **support: Any) -> Iterator[dict[str, Any]]:
     """`expects` refuses the batch if somebody wrote in between; a repetition ignores it (law 2)."""
     if held and held.own_withdrawals and held.digest == digest_of(content):
         yield {

@@ -74,7 +74,7 @@ class Record(Entry, frozen=True):
     supersedes: tuple[int, ...] = ()  # any version of each superseded key
     amends: int | None = None  # the version it joins in one edition
     without_content: bool = False  # it was erased before it came here, with an export
-    valid_until_us: int | None | UnsetType = UNSET  # None removes what an earlier version of the edition set
+    valid_until_us: int | UnsetType | None = UNSET  # None removes what an earlier version of the edition set
 
 
 class Belief(Record, frozen=True, tag="belief"):
@@ -135,7 +135,7 @@ class Verification(Event, frozen=True, tag="verification"):
     """
 
     observed: tuple[str, ...]
-    valid_until_us: int | None | UnsetType = UNSET
+    valid_until_us: int | UnsetType | None = UNSET
 
 
 class Justification(Event, frozen=True, tag="justification"):
@@ -144,7 +144,7 @@ class Justification(Event, frozen=True, tag="justification"):
     observed: tuple[str, ...]
     because: tuple[tuple[int, ...], ...] = ()
     supersedes: tuple[int, ...] = ()
-    valid_until_us: int | None | UnsetType = UNSET
+    valid_until_us: int | UnsetType | None = UNSET
 
 
 class Attempt(Event, frozen=True, tag="attempt"):

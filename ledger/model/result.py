@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ledger.model.shown import Shown
 from ledger.model.verdict import Verdict
 
@@ -23,7 +22,8 @@ NO_EFFECT = Effect()
 class Result(Shown, frozen=True, kw_only=True):
     """The answer to one command."""
 
-    outcome: str  # recorded, amended, repeated, justified, withheld, condemned, revoked, reinstated, verified, diverged, expired
+    # recorded, amended, repeated, justified, withheld, condemned; revoked, reinstated, verified, diverged, expired
+    outcome: str
     entry: str  # the entry that answers it, as @42
     ref: str  # the version it is about, as pep/440@3 (or @42 without key)
     verdict: Verdict  # of that version, at the end of the batch

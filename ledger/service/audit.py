@@ -122,7 +122,7 @@ def _audit_validity(live: Live, clock: Clock, entries: list[Entry], problems: li
             verdict = reader.verdict_of(seq)
             if (verdict.state, verdict.reason) != (state, reason):
                 problems.append(
-                    f"entry {seq}: the index says {verdict.state} {verdict.reason or ''}, the laws say {state} {reason or ''}"
+                    f"entry {seq}: the index says {_told(verdict.state, verdict.reason)}, the laws {_told(state, reason)}"
                 )
         return len(expected)
 
@@ -138,6 +138,10 @@ async def _audit_shown(store: StateStore, live: Live, problems: list[str]) -> in
             verdict = reader.verdict_of(seq)
             if told != (verdict.state, verdict.reason):
                 problems.append(
-                    f"entry {seq}: its node says {told[0]} {told[1] or ''}, the index {verdict.state} {verdict.reason or ''}"
+                    f"entry {seq}: its node says {_told(*told)}, the index {_told(verdict.state, verdict.reason)}"
                 )
         return len(shown)
+
+
+def _told(state: str | None, reason: str | None) -> str:
+    return f"{state or 'nothing'} {reason or ''}".rstrip()

@@ -276,7 +276,9 @@ class _Exporter:
         if len(commands) == 1 and not whole:
             return _line(commands[0])
         line: dict[str, Any] = {"op": "batch", "commands": commands}
-        return _line(line | {"idempotency_key": one.idempotency_key for one in whole})
+        if whole:
+            line["idempotency_key"] = whole[0].idempotency_key
+        return _line(line)
 
     def _name(self, entry: Entry) -> None:
         if isinstance(entry, Record):

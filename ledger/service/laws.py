@@ -203,7 +203,7 @@ def check_still_stands(index: Index, edition: int, stood: bool) -> None:
 def stands(index: Index, premises: Premises) -> bool:
     """Whether all premises of a justification stand."""
     valid, edition = index.valid, index.edition
-    return all([valid[edition[premise]] for premise in premises])
+    return all(valid[edition[premise]] for premise in premises)
 
 
 def editions_of(index: Index, premises: Iterable[int]) -> frozenset[int]:

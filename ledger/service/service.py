@@ -56,7 +56,7 @@ class LedgerService:
         self._follower: asyncio.Task[None] | None = None
 
     async def open(self, *, create: bool = True, progress: Callable[[int], None] | None = None) -> None:
-        """Connect and follow the log to its end. Raises StoreError; NoSuchLedger if it does not exist and not `create`."""
+        """Connect, and follow the log to its end. Raises StoreError; NoSuchLedger if there is none and not `create`."""
         await self.store.open(create=create)
         if not create and await self.store.head(self.name) is None:
             known = await self.store.ledgers()

@@ -43,13 +43,15 @@ def open_store(address: str) -> Store:
 
     if not urlsplit(address).hostname:
         raise BadAddress(f"{shown!r} names no host, like bolt://127.0.0.1:7687", store=shown)
-    return Neo4jStore(address, user=os.environ.get("LEDGER_NEO4J_USER"), password=os.environ.get("LEDGER_NEO4J_PASSWORD"))
+    user, password = os.environ.get("LEDGER_NEO4J_USER"), os.environ.get("LEDGER_NEO4J_PASSWORD")
+    return Neo4jStore(address, user=user, password=password)
 
 
 def _file_of(address: str, rest: str) -> str:
     if not rest.startswith("///") or len(rest) == 3:
         raise BadAddress(
-            f"{address!r} names no file: sqlite:///ledger.db (relative) or sqlite:////var/ledger.db (absolute)", store=address
+            f"{address!r} names no file: sqlite:///ledger.db (relative) or sqlite:////var/ledger.db (absolute)",
+            store=address,
         )
     name = unquote(rest[3:])
     if not name.isprintable():

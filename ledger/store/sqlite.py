@@ -83,7 +83,8 @@ _INSERT_EDGE = "INSERT OR IGNORE INTO edge VALUES (?, ?, ?, ?, ?)"
 _ERASE = "UPDATE entry SET content = NULL WHERE ledger = ? AND seq = ?"
 _COLUMNS = "e.envelope, e.hash"
 _READ = (
-    "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger WHERE l.name = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
+    "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger "
+    "WHERE l.name = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
 )
 _PICK = "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger WHERE l.name = ? AND e.seq = ?"
 
@@ -248,7 +249,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, create: bool, writable:
         raise NoSuchDatabase(f"{str(path)!r} is a SQLite file of something else, not a ledger", path=str(path))
     elif version > SCHEMA_VERSION:
         raise SchemaMismatch(
-            f"{str(path)!r} has schema {version}, this version knows {SCHEMA_VERSION}: use a newer version of the package",
+            f"{str(path)!r} has schema {version}, this version knows {SCHEMA_VERSION}: use a newer package",
             schema=version,
         )
     if writable:
@@ -346,7 +347,8 @@ def _translated(path: Path, busy_timeout_s: float) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         match code:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                raise Locked(f"{name!r} has been locked by another process for {busy_timeout_s:g} s", path=name) from error
+                waited = f"{busy_timeout_s:g} s"
+                raise Locked(f"{name!r} has been locked by another process for {waited}", path=name) from error
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
                 raise ReadOnly(_read_only(path), path=name) from error
             case sqlite3.SQLITE_FULL:

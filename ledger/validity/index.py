@@ -35,7 +35,7 @@ from ledger.model.entry import (
 )
 from ledger.model.verdict import STALE_REASONS
 
-# One bit for each reason an edition can have of its own, in the order of the contract: the lowest bit set is the reason.
+# One bit for each reason an edition can have of its own, in the order of the contract: the lowest bit is the reason.
 ERASED, WRONG_FROM_BIRTH, QUARANTINED, REVOKED, SUPERSEDED, EXPIRED, DIVERGED = (1 << bit for bit in range(7))
 MODE_FLAGS = dict(zip(STALE_REASONS[:4], (ERASED, WRONG_FROM_BIRTH, QUARANTINED, REVOKED), strict=True))
 CONDEMNING = ERASED | WRONG_FROM_BIRTH | QUARANTINED
@@ -233,7 +233,7 @@ class Index:
             edge = self.next_use[edge]
 
     def events(self, edition: int) -> Iterator[int]:
-        """Entries about an edition that are not versions of it, newest first; supersessions by other keys among them."""
+        """Entries about an edition that are no versions of it, newest first; supersessions by other keys too."""
         row = self.first_event[edition]
         while row != NONE:
             yield self.event_entry[row]
@@ -358,7 +358,7 @@ class Index:
         limit = self.limits.get(edition)
         return limit is not None and limit.ahead and limit.moment_us <= self.clock_us and edition not in self.noted
 
-    def _set_limit(self, edition: int, moment_us: int | None | UnsetType, entry: Entry) -> None:
+    def _set_limit(self, edition: int, moment_us: int | UnsetType | None, entry: Entry) -> None:
         if moment_us is UNSET:
             return
         self._drop(self.noted, edition)
@@ -685,7 +685,7 @@ class Index:
         self._settle_supersession(key, min(before, current))
 
     def _settle_supersession(self, key: int, oldest: int | None = None) -> None:
-        """Set SUPERSEDED on the editions of a key, back to `oldest` (default: the current one; older ones stay superseded)."""
+        """Set SUPERSEDED on a key's editions, back to `oldest` (default: the current one; older ones stay superseded)."""
         current = self.current[key]
         overtaken = bool(self.effective_supersessions(key))
         stop = current if oldest is None else oldest
