@@ -13,6 +13,4 @@ def asset(*parts: str) -> Path:
         path = root.joinpath(*parts)
         if path.exists():
             return path
-    raise FileNotFoundError(
-        f"asset {'/'.join(parts)} is neither in {_PACKAGE}/_assets nor beside the package"
-    )
+    raise FileNotFoundError(f"asset {'/'.join(parts)} is neither in {_PACKAGE}/_assets nor beside the package")

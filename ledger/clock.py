@@ -45,6 +45,4 @@ def parse_moment(value: str | datetime) -> int:
 
 def format_moment(moment_us: int) -> str:
     """RFC 3339 in UTC, always with six decimals, so that texts sort as moments do."""
-    return (_EPOCH + timedelta(microseconds=moment_us)).isoformat(timespec="microseconds").removesuffix(
-        "+00:00"
-    ) + "Z"
+    return (_EPOCH + timedelta(microseconds=moment_us)).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -122,7 +122,7 @@ def _audit_validity(live: Live, clock: Clock, entries: list[Entry], problems: li
             verdict = reader.verdict_of(seq)
             if (verdict.state, verdict.reason) != (state, reason):
                 problems.append(
-                    f"entry {seq}: the index says {_told(verdict.state, verdict.reason)}, the laws {_told(state, reason)}"
+                    f"entry {seq}: index: {_told(verdict.state, verdict.reason)}; laws: {_told(state, reason)}"
                 )
         return len(expected)
 

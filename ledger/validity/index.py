@@ -685,7 +685,7 @@ class Index:
         self._settle_supersession(key, min(before, current))
 
     def _settle_supersession(self, key: int, oldest: int | None = None) -> None:
-        """Set SUPERSEDED on a key's editions, back to `oldest` (default: the current one; older ones stay superseded)."""
+        """Set SUPERSEDED on a key's editions, back to `oldest` (default: the current one; older ones stay so)."""
         current = self.current[key]
         overtaken = bool(self.effective_supersessions(key))
         stop = current if oldest is None else oldest
