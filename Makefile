@@ -12,7 +12,7 @@ NEO4J := $(BIN)/python scripts/neo4j_server.py
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY) ## a walk through the ledger; STORE=bolt://… uses that store
+demo: $(READY) ## a walk through the ledger; STORE=neo4j on a Neo4j of its own
 	$(BIN)/python -m examples.flask_docs
 
 test: $(READY) ## all tests, those against a real Neo4j among them

@@ -158,9 +158,9 @@ class AsyncLedger:
             op="record",
             kind=kind,
             key=key,
-            because=[list(premises) for premises in because],
-            cites=list(cites),
-            supersedes=list(supersedes),
+            because=[_refs(premises, "because") for premises in _refs(because, "because")],
+            cites=_refs(cites, "cites"),
+            supersedes=_refs(supersedes, "supersedes"),
             amends=amends,
             expects=expects,
             restate=restate or None,
@@ -214,7 +214,7 @@ class AsyncLedger:
             _given(
                 op="reinstate",
                 target=target,
-                lifts=list(lifts),
+                lifts=_refs(lifts, "lifts"),
                 reason=reason,
                 actor=actor,
                 occurred_at=occurred_at,
@@ -523,6 +523,14 @@ async def migrate(store: str) -> int | None:
     finally:
         await place.close()
     return place.schema_version
+
+
+def _refs(refs: Sequence[T], field: str) -> list[T]:
+    """A list of them. One text would fall apart into its letters, each a reference. Raises Malformed."""
+    if isinstance(refs, str):
+        form = 'justifications, each a list: [["a", "b"], ["c"]]' if field == "because" else 'references: ["a", "b"]'
+        raise Malformed(f"{field} is a list of {form}; {refs!r} is one text", field=field)
+    return list(refs)
 
 
 def _given(**fields: Any) -> dict[str, Any]:

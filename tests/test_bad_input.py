@@ -464,7 +464,7 @@ def test_a_newer_schema_asks_for_a_newer_version(page: Terminal) -> None:
     with contextlib.closing(sqlite3.connect(page.file)) as connection, connection:
         connection.execute("PRAGMA user_version = 99")
     for command in (["check", "old"], ["import", "-"], ["migrate"]):
-        refused(page, *command, given=documents(1), code="schema_mismatch", says=["schema 99", "newer version"])
+        refused(page, *command, given=documents(1), code="schema_mismatch", says=["schema 99", "newer package"])
 
 
 def test_a_damaged_file_is_named(page: Terminal) -> None:

@@ -139,19 +139,21 @@ def test_history_shows_versions_and_what_happened_to_them(page: Terminal) -> Non
 def test_consequences_and_causes_are_trees(page: Terminal) -> None:
     assert page.lines("consequences", "docs/config@1") == [
         "docs/config@1  @1  dependency  stale superseded",
-        "└─ port@1  @2  belief  stale unsupported",
-        "   └─ open-port@1  @3  mutation  stale unsupported",
+        "├─ port@1  @2  belief  stale unsupported",
+        "│  └─ open-port@1  @3  mutation  stale unsupported",
+        "└─ superseded by @4 docs/config@2 (dependency)",
     ]
     assert page.lines("causes", "open-port") == [
         "open-port@1  @3  mutation  stale unsupported",
         "└─ port@1  @2  belief  stale unsupported",
         "   └─ docs/config@1  @1  dependency  stale superseded",
+        "      └─ superseded by @4 docs/config@2 (dependency)",
     ]
     assert page.lines("consequences", "docs/logs") == [
         "docs/logs@1  @5  dependency  stale revoked",
         "└─ withdrawn by @6 (revocation)",
     ]
-    assert [node["id"] for node in page.json("causes", "open-port")["nodes"]] == ["@3", "@2", "@1"]
+    assert [node["id"] for node in page.json("causes", "open-port")["nodes"]] == ["@3", "@2", "@1", "@4"]
 
 
 def test_a_tree_names_what_two_branches_share_once_in_full(terminal: Terminal) -> None:

@@ -72,7 +72,7 @@ def _page_of(member: tarfile.TarInfo) -> PurePosixPath | None:
 
 
 def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ledger" / "flask-docs"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agent-state-ledger" / "flask-docs"
 
 
 def _is_whole(package: Path, release: Release) -> bool:

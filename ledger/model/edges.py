@@ -26,6 +26,8 @@ def edges_of(entry: Entry) -> Iterator[tuple[str, int, int]]:
         yield "CITES", 0, target
     for target in getattr(entry, "supersedes", ()):
         yield "SUPERSEDES", 0, target
+    if getattr(entry, "follows", None):
+        yield "SUPERSEDES", 0, entry.follows  # type: ignore[attr-defined]
     if getattr(entry, "amends", None):
         yield "AMENDS", 0, entry.amends  # type: ignore[attr-defined]
     for target in getattr(entry, "targets", ()):

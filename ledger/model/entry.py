@@ -73,6 +73,7 @@ class Record(Entry, frozen=True):
     cites: tuple[int, ...] = ()
     supersedes: tuple[int, ...] = ()  # any version of each superseded key
     amends: int | None = None  # the version it joins in one edition
+    follows: int | None = None  # the version that was current, whose edition it supersedes
     without_content: bool = False  # it was erased before it came here, with an export
     valid_until_us: int | UnsetType | None = UNSET  # None removes what an earlier version of the edition set
 

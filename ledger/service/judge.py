@@ -290,7 +290,7 @@ class _Batch:
             return self._amend(command, position, current, because, fields | {"supersedes": supersedes})
         laws.check_supersession(index, key, supersedes)
         stood = any(laws.stands(index, premises) for premises in because)
-        fields |= {"because": tuple(because), "supersedes": supersedes}
+        fields |= {"because": tuple(because), "supersedes": supersedes, "follows": current or None}
         outcome = self._write(command, position, KINDS[command.kind], "recorded", fields, command.content_form)
         laws.check_still_stands(index, index.edition[outcome.entry], stood)
         self._want_fresh(command, position, because)

@@ -46,7 +46,8 @@ class Mirror:
             await self._task
         self._task = None
         with contextlib.suppress(StoreError):
-            await self.flush()
+            if await self.flush() and self._holding:
+                await self.store.take_lease(self.live.name, self.holder, 0)  # the next one need not wait for its end
 
     def wake(self) -> None:
         """Something changed."""

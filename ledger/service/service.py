@@ -247,6 +247,8 @@ class LedgerService:
         """Recompute the chain and validity from nothing and hold them against what is live and what is shown."""
         await self.refresh()
         if self.mirror is not None:
+            with self.live.lock:
+                self._reader()  # what expires by now changes states too
             await self.mirror.flush()
         return await audit(self.store, self.live, self.clock, progress)
 
@@ -311,7 +313,7 @@ class LedgerService:
             events = {
                 seq: edition
                 for edition in found.depths
-                for seq in reader.standing_against(edition)
+                for seq in reader.felled_by(edition)
                 if up or edition == start
             }
             known = {node.id for node in nodes}

@@ -158,6 +158,7 @@ class Index:
         self.youngest = array("i")  # latest-born edition
         self.current = array("i")  # latest-born edition not wrong from birth; NONE: all are
         self.newest_of_key = array("i")  # newest version
+        self.newest_hex: list[str] = []  # its digest as references carry it: a check compares it 100,000 times a second
 
         # Rare facts.
         self.withdrawals: dict[int, tuple[Withdrawal, ...]] = {}  # standing, by edition
@@ -292,7 +293,10 @@ class Index:
             (to.justifications, (self.supports, self.fallen, self.entry_of, self.next_justification)),
             (to.edges, (self.premise, self.leans, self.next_use)),
             (to.events, (self.event_entry, self.next_event)),
-            (to.keys, (self.key_names, self.key_kind, self.youngest, self.current, self.newest_of_key)),
+            (
+                to.keys,
+                (self.key_names, self.key_kind, self.youngest, self.current, self.newest_of_key, self.newest_hex),
+            ),
         ):
             column: Any
             for column in columns if len(columns[0]) > rows else ():
@@ -508,6 +512,7 @@ class Index:
         self.digest.extend(digest)
         if before != seq:
             self._put(self.newest_of_key, key, seq)
+            self._put(self.newest_hex, key, record.digest[7:])
         if record.amends is not None:
             edition = self.edition[record.amends]
             self.edition.append(edition)
@@ -538,6 +543,7 @@ class Index:
             self.youngest.append(len(self.flags))
             self.current.append(len(self.flags))
             self.newest_of_key.append(record.seq)
+            self.newest_hex.append(record.digest[7:])
         return key
 
     def _bear(self, record: Record, key: int) -> int:

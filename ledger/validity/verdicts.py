@@ -37,7 +37,7 @@ class Reader:
             return [self.verdict(ref) for ref in refs]
         index = self.index
         keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
-        newest_of_key, edition_of, digests = index.newest_of_key, index.edition, index.digest
+        newest_of_key, newest_hex, edition_of = index.newest_of_key, index.newest_hex, index.edition
         found: list[Found] = []
         # The hot path: a key, or a key with the whole digest of its newest version, that is valid. Everything else,
         # odd references among it, goes the long way.
@@ -45,10 +45,12 @@ class Reader:
             try:
                 name, digest_follows, text = ref.rpartition("@sha256:")
                 if digest_follows:
-                    seq = newest_of_key[keys[name]]
-                    if valid[edition_of[seq]] and digests[32 * seq : 32 * seq + 32].hex() == text:
-                        found.append(seq)
-                        continue
+                    key = keys[name]
+                    if newest_hex[key] == text:
+                        seq = newest_of_key[key]
+                        if valid[edition_of[seq]]:
+                            found.append(seq)
+                            continue
                 else:
                     edition = current[keys[ref]]
                     if edition >= 0 and valid[edition]:
@@ -147,6 +149,10 @@ class Reader:
         index = self.index
         withdrawals = [one.seq for one in index.withdrawals.get(edition, ())]
         return sorted(withdrawals + [one.seq for one in index.effective_supersessions(index.key_of[edition])])
+
+    def felled_by(self, edition: int) -> list[int]:
+        """All that stands against an edition, newer versions of its own key included."""
+        return sorted({*self.standing_against(edition), *self._supersessions(edition)})
 
     def _latest_successor(self, edition: int) -> int:
         index = self.index
