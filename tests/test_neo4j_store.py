@@ -491,6 +491,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "pick": {"ledger": "x", "seqs": [1], "content": True, "whole": 1},
     "read": {"ledger": "x", "after": 0, "upto": 1, "content": True, "whole": 1},
     "read_states": {"ledger": "x", "after": 0, "upto": 1},
+    "states_upto": {"ledger": "x"},
     "record_migration": {"number": 1, "name": "x", "checksum": "00", "applied_at": "2026"},
     "take_lease": {"ledger": "x", "holder": "a", "lease_ms": 1},
     "write_states": {"ledger": "x", "states": [[1, "fresh", None]], "upto": 1},

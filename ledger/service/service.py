@@ -311,10 +311,7 @@ class LedgerService:
             nodes = [_node(reader, edition, distance) for edition, distance in found.depths.items()]
             edges = [Edge(_id(index, source), "BECAUSE", _id(index, premise)) for source, premise in found.edges]
             events = {
-                seq: edition
-                for edition in found.depths
-                for seq in reader.felled_by(edition)
-                if up or edition == start
+                seq: edition for edition in found.depths for seq in reader.felled_by(edition) if up or edition == start
             }
             known = {node.id for node in nodes}
             for seq, edition in events.items():
