@@ -286,8 +286,7 @@ class Committer:
 def _states_of(index: Index, entries: Sequence[Sealed]) -> list[NodeState]:
     """The states new records are born with."""
     reader = Reader(index)
-    verdicts = [(one.entry.seq, reader.verdict_of(one.entry.seq)) for one in entries if isinstance(one.entry, Record)]
-    return [NodeState(seq, verdict.state, verdict.reason) for seq, verdict in verdicts]
+    return [NodeState(one.entry.seq, *reader.state(one.entry.seq)) for one in entries if isinstance(one.entry, Record)]
 
 
 def _effect(index: Index, change: Change) -> Effect:

@@ -17,7 +17,7 @@ from ledger.validity.verdicts import Reader
 
 LEASE_S = 5.0
 _RETRY_S = 0.5
-_GATHER_S = 0.2
+_GATHER_S = 0.5
 """How long changes gather before they are written: flushing after each commit took a fifth of an import's time."""
 
 
@@ -102,8 +102,7 @@ class Mirror:
             for seq in range(1, len(index.kind)):
                 if not index.is_record(seq):
                     continue
-                verdict = reader.verdict_of(seq)
-                if shown.get(seq) != (verdict.state, verdict.reason):
+                if shown.get(seq) != reader.state(seq):
                     edition = index.edition[seq]
                     dirty[edition] = min(seq, dirty.get(edition, seq))
             index.dirty = dirty
@@ -121,8 +120,7 @@ class Mirror:
                 for seq in index.versions_of_edition(edition):
                     if seq < since:
                         break
-                    verdict = reader.verdict_of(seq)
-                    states.append(NodeState(seq, verdict.state, verdict.reason))
+                    states.append(NodeState(seq, *reader.state(seq)))
         try:
             await self.store.write_states(self.live.name, self.holder, states, upto)
         except BaseException:

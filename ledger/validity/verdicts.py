@@ -76,13 +76,20 @@ class Reader:
 
     def verdict_of(self, seq: int, ref: str | None = None) -> Verdict:
         """The verdict of a record by its seq."""
-        index = self.index
-        edition = index.edition[seq]
+        edition = self.index.edition[seq]
+        state, reason = self.state(seq)
+        ref = name_of(self.index, seq) if ref is None else ref
+        if state == FRESH:
+            return Verdict(ref, state, reason, f"@{seq}")
+        return Verdict(ref, state, reason, f"@{seq}", f"@{self.cause(edition)}", self.successor(edition))
+
+    def state(self, seq: int) -> tuple[str, str | None]:
+        """State and reason of a record, without looking for cause and successor."""
+        edition = self.index.edition[seq]
         reason = self.reason(edition)
-        ref = name_of(index, seq) if ref is None else ref
-        if reason is None:
-            return Verdict(ref, FRESH, None if seq == index.newest[edition] else AMENDED, f"@{seq}")
-        return Verdict(ref, STALE, reason, f"@{seq}", f"@{self.cause(edition)}", self.successor(edition))
+        if reason is not None:
+            return STALE, reason
+        return FRESH, None if seq == self.index.newest[edition] else AMENDED
 
     def reason(self, edition: int) -> str | None:
         """Why an edition is stale: the first reason that holds. None if it is fresh."""
