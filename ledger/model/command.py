@@ -116,6 +116,12 @@ class RecordCommand(_Command):
     content_form: ClassVar[str | None] = None
     """The canonical JSON of the content; None if it was erased before it came here."""
 
+    @property
+    def digest(self) -> str:
+        """Digest of the content, settled when the command was parsed."""
+        assert self.content_digest is not None
+        return self.content_digest
+
     @model_validator(mode="after")
     def _fits_together(self) -> RecordCommand:
         given = self.model_fields_set

@@ -20,7 +20,8 @@ from ledger.errors import HeadMoved, LedgerError, Unavailable
 from ledger.model.command import BatchCommand, Command, ExpireCommand
 from ledger.model.entry import EMPTY, Entry, Head, Record, Sealed, revision_token, seal
 from ledger.model.result import NO_EFFECT, BatchResult, Effect, Result
-from ledger.service.judge import Change, Judge, Judgement, Remembered
+from ledger.service.drafts import Change
+from ledger.service.judge import Judge, Judgement, Remembered
 from ledger.service.live import Live
 from ledger.store.base import NodeState, Store
 from ledger.validity.index import Index

@@ -215,6 +215,10 @@ class Index:
         """The 32 bytes of a version's content digest."""
         return bytes(self.digest[32 * seq : 32 * seq + 32])
 
+    def digest_text(self, seq: int) -> str:
+        """The same as commands and references carry it."""
+        return "sha256:" + self.digest_at(seq).hex()
+
     def justifications(self, edition: int) -> Iterator[int]:
         """Rows of an edition's justifications, newest first."""
         row = self.first_justification[edition]
