@@ -106,6 +106,7 @@ class TestNeo4j(Writers):
 
 
 @pytest.mark.neo4j
+@pytest.mark.timeout(900)  # five starts of a server, on a machine that may be busy
 def test_kill_9_of_neo4j_under_writers() -> None:
     """The server dies five times under 16 writers, who go on with the same commands when it is back."""
     with Neo4jServer() as server:
