@@ -182,7 +182,6 @@ for _kind in AnyEntry.__args__:
     KINDS[_kind.kind] = _kind
 
 RECORD_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind, Record))
-ACTS = ("mutation", "decision", "context")
 
 
 class Sealed(NamedTuple):

@@ -238,9 +238,12 @@ def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection
 
 def _prepare(connection: sqlite3.Connection, path: Path, create: bool, writable: bool) -> None:
     """Make sure the file is ours and of this version; give an empty one its tables."""
+    # One look: another process may be giving the file its tables between two.
+    connection.execute("BEGIN")
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    connection.execute("COMMIT")
     if not application and not version and not tables:
         if not create:
             raise NoSuchDatabase(f"{str(path)!r} is an empty file, not a ledger", path=str(path))

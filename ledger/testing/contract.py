@@ -42,6 +42,13 @@ class _Place:
     def store(self) -> StoreFactory:
         raise NotImplementedError("give a fixture `store`: an async callable that returns unopened stores on one place")
 
+    @pytest_asyncio.fixture
+    async def log(self, store: StoreFactory) -> AsyncIterator[Log]:
+        log = Log(store)
+        yield log
+        for opened in log.stores:
+            await opened.close()
+
 
 @pytest.mark.asyncio
 class LedgerContract(
@@ -85,13 +92,6 @@ class LedgerContract(
 @pytest.mark.asyncio
 class StoreContract(_Place):
     """The port, as `ledger.store.base.Store` describes it."""
-
-    @pytest_asyncio.fixture
-    async def log(self, store: StoreFactory) -> AsyncIterator[Log]:
-        log = Log(store)
-        yield log
-        for opened in log.stores:
-            await opened.close()
 
     async def test_a_ledger_that_does_not_exist(self, log: Log) -> None:
         """A ledger nobody wrote to has no head and no entries, and is not listed."""
@@ -253,13 +253,6 @@ class StoreContract(_Place):
 @pytest.mark.asyncio
 class StateStoreContract(_Place):
     """What a store promises besides that shows states on its nodes (`StateStore`)."""
-
-    @pytest_asyncio.fixture
-    async def log(self, store: StoreFactory) -> AsyncIterator[Log]:
-        log = Log(store)
-        yield log
-        for opened in log.stores:
-            await opened.close()
 
     async def test_states_are_read_as_written(self, log: Log) -> None:
         """States are kept by entry, with how far they go; what was not written has none."""
