@@ -32,6 +32,7 @@ from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import Report
 from ledger.model.view import EntryView, Explanation, GraphSlice, Remedy, Status
 from ledger.service.audit import AuditReport, Progress
+from ledger.service.ledgers import Ledgers
 from ledger.service.service import GRAPH_NODES_MAX, LedgerService
 from ledger.store.address import open_store
 from ledger.store.base import Store
@@ -101,17 +102,19 @@ class AsyncLedger:
         progress: Callable[[int], None] | None,
     ) -> AsyncLedger:
         place = open_store(store) if isinstance(store, str) else store
-        service = LedgerService(Rehearsal(place) if dry_run else place, ledger, clock)
+        opened = cls(LedgerService(Rehearsal(place) if dry_run else place, ledger, clock))
         try:
-            await service.open(create=create, progress=progress)
+            await opened._service.store.open(create=create)
+            await opened._service.open(create=create, progress=progress)
         except BaseException:
-            await service.close()
+            await opened.close()
             raise
-        return cls(service)
+        return opened
 
     async def close(self) -> None:
         """Answer what waits, and let go of the store."""
         await self._service.close()
+        await self._service.store.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -513,6 +516,14 @@ async def _end_others() -> None:
             task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+def open_ledgers(store: str | Store = "sqlite:///ledger.db", *, clock: Clock = system_clock) -> Ledgers:
+    """All ledgers of a store address, for a process that serves them: `async with open_ledgers(…) as ledgers`.
+
+    Raises BadAddress; nothing is connected yet.
+    """
+    return Ledgers(open_store(store) if isinstance(store, str) else store, clock)
 
 
 async def migrate(store: str) -> int | None:

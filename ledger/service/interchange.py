@@ -156,7 +156,7 @@ class _Tally:
 async def _commit_window(
     ledger: LedgerService, window: list[tuple[int, Command]], tally: _Tally, progress: Progress | None
 ) -> None:
-    submission = await ledger.committer.submit([command for _, command in window])
+    submission = await ledger.submit([command for _, command in window])
     for answer in submission.answers:
         tally.lines += 1
         for result in answer.results:

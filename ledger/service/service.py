@@ -32,13 +32,21 @@ from ledger.validity.verdicts import Reader
 
 if TYPE_CHECKING:  # only writing needs the models of commands, and to build them takes longer than a whole check
     from ledger.model.command import Command
-    from ledger.service.committer import Committer
+    from ledger.service.committer import Committer, Submission
 
 GRAPH_NODES_MAX = 1_000
 
 
+async def require_ledger(store: Store, name: str) -> None:
+    """Raises NoSuchLedger, with the names there are, if nobody has written to this one."""
+    if await store.head(name) is None:
+        known = await store.ledgers()
+        hint = f"; here are: {', '.join(known)}" if known else "; nothing has been written here yet"
+        raise NoSuchLedger(f"there is no ledger {name!r}{hint}", ledger=name)
+
+
 class LedgerService:
-    """A ledger in a store, as one process knows it. `open` before use, `close` after.
+    """A ledger in a store, as one process knows it. `open` before use, `close` after; the store is opened by its owner.
 
     Reads answer from the index, which follows the log; contents come from the store. Every answer names its revision.
     """
@@ -54,14 +62,12 @@ class LedgerService:
             else None
         )
         self._follower: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def open(self, *, create: bool = True, progress: Callable[[int], None] | None = None) -> None:
-        """Connect, and follow the log to its end. Raises StoreError; NoSuchLedger if there is none and not `create`."""
-        await self.store.open(create=create)
-        if not create and await self.store.head(self.name) is None:
-            known = await self.store.ledgers()
-            hint = f"; here are: {', '.join(known)}" if known else "; nothing has been written here yet"
-            raise NoSuchLedger(f"there is no ledger {self.name!r}{hint}", ledger=self.name)
+        """Follow the log to its end. Raises StoreError; NoSuchLedger if there is none and not `create`."""
+        if not create:
+            await require_ledger(self.store, self.name)
         if self.mirror is not None:
             self.live.index.dirty = {}
         await self.live.catch_up(progress)
@@ -70,17 +76,21 @@ class LedgerService:
         if self.store.poll_s is not None:
             self._follower = asyncio.create_task(self._follow(self.store.poll_s))
 
-    async def close(self) -> None:
-        """Answer what waits, write the states that are due, and let go of the store."""
+    async def drain(self) -> None:
+        """Wait until every write is answered."""
         if "committer" in self.__dict__:
             await self.committer.drain()
+
+    async def close(self) -> None:
+        """Take no more writes, answer those that wait, and write the states that are due. The store stays open."""
+        self._closed = True
+        await self.drain()
         if self._follower is not None:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follower
         if self.mirror is not None:
             await self.mirror.stop()
-        await self.store.close()
 
     async def _follow(self, poll_s: float) -> None:
         """Hear of what other processes write."""
@@ -111,10 +121,16 @@ class LedgerService:
         from ledger.model.command import parse_command
 
         parsed = parse_command(command) if isinstance(command, Mapping) else command
-        submission = await self.committer.submit([parsed])
+        submission = await self.submit([parsed])
         if submission.refusal is not None:
             raise submission.refusal
         return submission.answers[0]
+
+    async def submit(self, commands: Sequence[Command]) -> Submission:
+        """Batches of one caller, as `Committer.submit`. Raises Unavailable when the ledger was closed meanwhile."""
+        if self._closed:
+            raise Unavailable(f"{self.name!r} has been closed here; nothing was recorded", ledger=self.name)
+        return await self.committer.submit(commands)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
