@@ -32,6 +32,7 @@ from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import Report
 from ledger.model.view import EntryView, Explanation, GraphSlice, Remedy, Status
 from ledger.service.audit import AuditReport, Progress
+from ledger.service.follower import MAX_LAG_S, REACH_S
 from ledger.service.ledgers import Ledgers
 from ledger.service.service import GRAPH_NODES_MAX, LedgerService
 from ledger.store.address import open_store
@@ -67,6 +68,10 @@ class AsyncLedger:
 
     Writes raise Refused (with a stable `code`) when a law forbids them, StoreError when the store cannot; reads of one
     reference raise NotFound, Ambiguous or Malformed. `check` never raises for a reference: unknown is a verdict.
+
+    Reads take `at_least`, a revision such as `result.revision`: the answer is not older, whichever process wrote it.
+    ForeignRevision is raised for one of another ledger or history, Behind (by `check`: unknown) for one that this
+    process does not hear of in time.
     """
 
     def __init__(self, service: LedgerService) -> None:
@@ -81,15 +86,17 @@ class AsyncLedger:
         create: bool = True,
         dry_run: bool = False,
         clock: Clock = system_clock,
+        max_lag_s: float = MAX_LAG_S,
         progress: Callable[[int], None] | None = None,
     ) -> _Opening:
         """Open a ledger: `async with AsyncLedger.open(…) as ledger`, or `ledger = await AsyncLedger.open(…)`.
 
         Store addresses: `sqlite:///file.db`, `memory:`, `bolt://host:7687[/database]`, `neo4j://…` (also `+s`). Nothing
         is created before the first write; with `create=False` a ledger that does not exist raises NoSuchLedger. With
-        `dry_run` all that is written is judged, answered and kept in memory, and the store stays as it is.
+        `dry_run` all that is written is judged, answered and kept in memory, and the store stays as it is. When nothing
+        was heard from the store for `max_lag_s` seconds, no check answers fresh.
         """
-        return _Opening(lambda: cls._open(store, ledger, create, dry_run, clock, progress))
+        return _Opening(lambda: cls._open(store, ledger, create, dry_run, clock, max_lag_s, progress))
 
     @classmethod
     async def _open(
@@ -99,10 +106,11 @@ class AsyncLedger:
         create: bool,
         dry_run: bool,
         clock: Clock,
+        max_lag_s: float,
         progress: Callable[[int], None] | None,
     ) -> AsyncLedger:
         place = open_store(store) if isinstance(store, str) else store
-        opened = cls(LedgerService(Rehearsal(place) if dry_run else place, ledger, clock))
+        opened = cls(LedgerService(Rehearsal(place) if dry_run else place, ledger, clock, max_lag_s=max_lag_s))
         try:
             await opened._service.store.open(create=create)
             await opened._service.open(create=create, progress=progress)
@@ -274,16 +282,23 @@ class AsyncLedger:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    async def check(self, refs: Refs, *, max_age_s: float | None = None) -> Report:
-        """A verdict for each reference, in the order asked; all as of one revision."""
-        return await self._service.check(refs, max_age_s)
+    async def check(
+        self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
+    ) -> Report:
+        """A verdict for each reference, in the order asked; all as of one revision.
 
-    async def why(self, ref: str, *, max_age_s: float | None = None) -> Explanation:
+        With `full` as of all that the store holds now: it is asked first.
+        """
+        return await self._service.check(refs, max_age_s, at_least=at_least, full=full)
+
+    async def why(self, ref: str, *, max_age_s: float | None = None, at_least: str | None = None) -> Explanation:
         """The verdict, and the path from the root cause to it."""
+        await self._service.reach(at_least)
         return await self._service.why(ref, max_age_s)
 
-    async def entry(self, ref: str) -> EntryView:
+    async def entry(self, ref: str, *, at_least: str | None = None) -> EntryView:
         """The entry a reference names; `@42` names an event itself."""
+        await self._service.reach(at_least)
         return await self._service.entry(ref)
 
     async def entries(
@@ -297,8 +312,10 @@ class AsyncLedger:
         after: int = 0,
         limit: int = 100,
         content: bool = True,
+        at_least: str | None = None,
     ) -> list[EntryView]:
         """Entries after entry `after`, in order; `current`: only the current version of each key."""
+        await self._service.reach(at_least)
         return await self._service.entries(
             kinds=kinds,
             key_prefix=key_prefix,
@@ -310,20 +327,28 @@ class AsyncLedger:
             content=content,
         )
 
-    async def history(self, ref: str) -> list[EntryView]:
+    async def history(self, ref: str, *, at_least: str | None = None) -> list[EntryView]:
         """Every version of a key and every event about them, oldest first."""
+        await self._service.reach(at_least)
         return await self._service.history(ref)
 
-    async def causes(self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX) -> GraphSlice:
+    async def causes(
+        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+    ) -> GraphSlice:
         """What it rests on, and what felled any of that."""
+        await self._service.reach(at_least)
         return await self._service.causes(ref, depth, limit)
 
-    async def consequences(self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX) -> GraphSlice:
+    async def consequences(
+        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+    ) -> GraphSlice:
         """What rests on it."""
+        await self._service.reach(at_least)
         return await self._service.consequences(ref, depth, limit)
 
-    async def remediation(self) -> list[Remedy]:
+    async def remediation(self, *, at_least: str | None = None) -> list[Remedy]:
         """Executed mutations that lost their ground (law 16)."""
+        await self._service.reach(at_least)
         return await self._service.remediation()
 
     async def status(self) -> Status:
@@ -395,12 +420,13 @@ class Ledger:
         create: bool = True,
         dry_run: bool = False,
         clock: Clock = system_clock,
+        max_lag_s: float = MAX_LAG_S,
         progress: Callable[[int], None] | None = None,
     ) -> Self:
         """As `AsyncLedger.open`: `with Ledger.open("sqlite:///ledger.db") as ledger`. Raises StoreError."""
         loop = _Loop()
         try:
-            return cls(loop, loop.run(AsyncLedger._open(store, ledger, create, dry_run, clock, progress)))
+            return cls(loop, loop.run(AsyncLedger._open(store, ledger, create, dry_run, clock, max_lag_s, progress)))
         except BaseException:
             loop.close()
             raise
@@ -430,11 +456,18 @@ class Ledger:
         """The last entry this process has heard of."""
         return self._ledger.revision
 
-    def check(self, refs: Refs, *, max_age_s: float | None = None) -> Report:
-        """A verdict for each reference, in the order asked; all as of one revision."""
-        if not isinstance(refs, str) and (report := self._ledger._service.check_now(refs, max_age_s)) is not None:
-            return report
-        return self._wait(self._ledger.check(refs, max_age_s=max_age_s))
+    def check(
+        self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
+    ) -> Report:
+        """A verdict for each reference, in the order asked; all as of one revision.
+
+        With `full` as of all that the store holds now: it is asked first.
+        """
+        if not full and not isinstance(refs, str):
+            report = self._ledger._service.check_now(refs, max_age_s, at_least)
+            if report is not None:
+                return report
+        return self._wait(self._ledger.check(refs, max_age_s=max_age_s, at_least=at_least, full=full))
 
     def export(self, *, entries: bool = False) -> Iterator[bytes]:
         """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""
@@ -518,12 +551,18 @@ async def _end_others() -> None:
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 
-def open_ledgers(store: str | Store = "sqlite:///ledger.db", *, clock: Clock = system_clock) -> Ledgers:
+def open_ledgers(
+    store: str | Store = "sqlite:///ledger.db",
+    *,
+    clock: Clock = system_clock,
+    max_lag_s: float = MAX_LAG_S,
+    reach_s: float = REACH_S,
+) -> Ledgers:
     """All ledgers of a store address, for a process that serves them: `async with open_ledgers(…) as ledgers`.
 
     Raises BadAddress; nothing is connected yet.
     """
-    return Ledgers(open_store(store) if isinstance(store, str) else store, clock)
+    return Ledgers(open_store(store) if isinstance(store, str) else store, clock, max_lag_s, reach_s)
 
 
 async def migrate(store: str) -> int | None:

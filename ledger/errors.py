@@ -6,9 +6,10 @@
     │   ├── KindConflict  NotAPremise  NotCurrent  AmendmentChangesSupport
     │   ├── CircularSupport  CircularSupersession  SelfDefeating  StalePremise
     │   ├── NotRevocable  NotStanding  SeveralWithdrawals  NothingToLift  ErasedIsFinal
-    │   └── IdempotencyConflict
+    │   └── IdempotencyConflict  ForeignRevision
     ├── StoreError            the store cannot do it
     │   ├── Unavailable       it does not answer now; trying again helps
+    │   ├── Behind            this process does not know yet what the store holds; trying again helps
     │   ├── BadAddress  NoSuchLedger  NoSuchDatabase  SchemaMismatch  ReadOnly  Full  Locked
     │   └── Corrupt           what was read is not what was written (audit tells more)
     ├── HeadMoved             another writer was first; the service catches up and judges anew
@@ -157,6 +158,12 @@ class IdempotencyConflict(Refused):
     code = "idempotency_conflict"
 
 
+class ForeignRevision(Refused):
+    """The revision belongs to another ledger, or to another history of this one: a fork, or a restored back-up."""
+
+    code = "foreign_revision"
+
+
 class StoreError(LedgerError):
     """The store cannot do what was asked."""
 
@@ -167,6 +174,13 @@ class Unavailable(StoreError):
     """The store does not answer; nothing is known, so nothing is fresh."""
 
     code = "unavailable"
+    retry = True
+
+
+class Behind(StoreError):
+    """This process has not heard of the revision asked for, or of anything for longer than `max_lag_s`."""
+
+    code = "behind"
     retry = True
 
 

@@ -8,6 +8,7 @@ from typing import Self
 
 from ledger.clock import Clock, system_clock
 from ledger.model.reference import check_ledger
+from ledger.service.follower import MAX_LAG_S, REACH_S
 from ledger.service.service import LedgerService, require_ledger
 from ledger.store.base import Store
 
@@ -19,12 +20,22 @@ each asks the server twice a second."""
 class Ledgers:
     """Services by the name of their ledger. `open` before use, `close` after, or as an async context manager.
 
-    All callers of one process share a service, so that what one writes every other sees at once (law 9).
+    All callers of one process share a service, so that what one writes every other sees at once (law 9). A ledger of
+    which nothing was heard for `max_lag_s` seconds calls nothing fresh; `reach_s` is how long a read waits for a
+    revision it names.
     """
 
-    def __init__(self, store: Store, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock = system_clock,
+        max_lag_s: float = MAX_LAG_S,
+        reach_s: float = REACH_S,
+    ) -> None:
         self.store = store
         self.clock = clock
+        self.max_lag_s = max_lag_s
+        self.reach_s = reach_s
         self._services: dict[str, LedgerService] = {}
         self._opening: dict[str, asyncio.Task[LedgerService]] = {}
 
@@ -79,7 +90,7 @@ class Ledgers:
         return await asyncio.shield(opening)
 
     async def _open_one(self, name: str) -> LedgerService:
-        service = LedgerService(self.store, name, self.clock)
+        service = LedgerService(self.store, name, self.clock, max_lag_s=self.max_lag_s, reach_s=self.reach_s)
         try:
             await service.open()
         except BaseException:

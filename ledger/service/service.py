@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
 import os
 import uuid
@@ -15,13 +13,14 @@ import orjson
 from msgspec import UNSET
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
-from ledger.errors import Corrupt, Malformed, NoSuchLedger, Unavailable
+from ledger.errors import Behind, Corrupt, Malformed, NoSuchLedger, Unavailable
 from ledger.model.entry import Record, Sealed
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
-from ledger.model.verdict import FRESH, Report
+from ledger.model.verdict import FRESH, UNKNOWN, Report, Verdict
 from ledger.model.view import Edge, EntryView, Explanation, GraphSlice, Node, PathStep, Remedy, Status
 from ledger.service.audit import AuditReport, audit
+from ledger.service.follower import MAX_LAG_S, REACH_S, Follower
 from ledger.service.live import Live
 from ledger.service.mirror import Mirror
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
@@ -51,7 +50,15 @@ class LedgerService:
     Reads answer from the index, which follows the log; contents come from the store. Every answer names its revision.
     """
 
-    def __init__(self, store: Store, name: str = "main", clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str = "main",
+        clock: Clock = system_clock,
+        *,
+        max_lag_s: float = MAX_LAG_S,
+        reach_s: float = REACH_S,
+    ) -> None:
         self.store = store
         self.name = check_ledger(name)
         self.clock = clock
@@ -61,7 +68,7 @@ class LedgerService:
             if isinstance(store, StateStore)
             else None
         )
-        self._follower: asyncio.Task[None] | None = None
+        self.follower = Follower(self.live, self._landed, max_lag_s, reach_s)
         self._closed = False
 
     async def open(self, *, create: bool = True, progress: Callable[[int], None] | None = None) -> None:
@@ -73,8 +80,7 @@ class LedgerService:
         await self.live.catch_up(progress)
         if self.mirror is not None:
             await self.mirror.start()
-        if self.store.poll_s is not None:
-            self._follower = asyncio.create_task(self._follow(self.store.poll_s))
+        self.follower.start()
 
     async def drain(self) -> None:
         """Wait until every write is answered."""
@@ -85,23 +91,9 @@ class LedgerService:
         """Take no more writes, answer those that wait, and write the states that are due. The store stays open."""
         self._closed = True
         await self.drain()
-        if self._follower is not None:
-            self._follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._follower
+        await self.follower.stop()
         if self.mirror is not None:
             await self.mirror.stop()
-
-    async def _follow(self, poll_s: float) -> None:
-        """Hear of what other processes write."""
-        while True:
-            await asyncio.sleep(poll_s)
-            # An outage is not news to those who read: they go on with what is known, up to `max_lag`.
-            with contextlib.suppress(Unavailable):
-                head = await self.store.head(self.name)
-                if head is not None and head.seq > self.live.head.seq:
-                    await self.live.catch_up()
-                    await self._landed()
 
     async def _landed(self) -> None:
         if self.mirror is not None:
@@ -134,31 +126,57 @@ class LedgerService:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    async def refresh(self) -> None:
-        """Take in what other processes wrote, where that can be seen cheaply."""
-        if self.live.behind:
-            await self.live.catch_up()
+    @property
+    def lag_s(self) -> float:
+        """Seconds since all that the store held was known here; 0 for a store that each read looks at itself."""
+        return self.follower.lag_s
 
-    def check_now(self, refs: Sequence[str], max_age_s: float | None = None) -> Report | None:
-        """The check without waiting, from any thread; None if the log must be read first."""
-        if self.live.behind:
+    async def reach(self, token: str | None) -> None:
+        """Wait until this process knows of a revision, before a read that must not be older (law 9).
+
+        Raises Malformed, ForeignRevision; Behind when it is not heard of in time.
+        """
+        if token is not None:
+            await self.follower.reach(token)
+
+    def check_now(
+        self, refs: Sequence[str], max_age_s: float | None = None, at_least: str | None = None
+    ) -> Report | None:
+        """The check without waiting, from any thread; None if the store must be asked first."""
+        if not self.follower.is_current() or (at_least is not None and not self.follower.knows(at_least)):
             return None
-        refs = list(refs)
-        with self.live.lock:
-            reader = self._reader(max_age_s)
-            return Report(self.live.revision, reader.index.clock_us, refs, reader.check(refs))
+        return self._judged(list(refs), max_age_s)
 
-    async def check(self, refs: Sequence[str], max_age_s: float | None = None) -> Report:
-        """A verdict for each reference, in order. A reference that cannot be resolved is unknown, never an error."""
+    async def check(
+        self, refs: Sequence[str], max_age_s: float | None = None, *, at_least: str | None = None, full: bool = False
+    ) -> Report:
+        """A verdict for each reference, in order. A reference that cannot be resolved is unknown, never an error.
+
+        As of revision `at_least` or later; with `full`, of all that the store holds when asked. When this process
+        cannot know that in time, or has not heard from the store for too long, all are unknown (`behind`). Raises
+        Malformed and ForeignRevision for `at_least`, StoreError when the store can tell nothing for good.
+        """
         if isinstance(refs, str):
             raise Malformed("refs is a list of references, not one string", field="refs")
-        while (report := self.check_now(refs, max_age_s)) is None:
-            await self.live.catch_up()
-        return report
+        refs = list(refs)
+        try:
+            await self.reach(at_least)
+            if full:
+                await self.follower.hear()
+            await self.follower.refresh()
+        except Behind:
+            return self._judged(refs, max_age_s, behind=True)
+        return self._judged(refs, max_age_s)
+
+    def _judged(self, refs: list[str], max_age_s: float | None, *, behind: bool = False) -> Report:
+        with self.live.lock:
+            reader = self._reader(max_age_s)
+            found = [Verdict(str(ref), UNKNOWN, "behind") for ref in refs] if behind else reader.check(refs)
+            return Report(self.live.revision, reader.index.clock_us, refs, found)
 
     async def why(self, ref: str, max_age_s: float | None = None) -> Explanation:
         """The verdict, and the path from the root cause to the entry. Raises NotFound, Ambiguous, Malformed."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.lock:
             reader = self._reader(max_age_s)
             seq = record_named(reader.index, resolve(reader.index, ref))
@@ -170,7 +188,7 @@ class LedgerService:
 
     async def entry(self, ref: str) -> EntryView:
         """The entry a reference names; `@42` names an event itself. Raises NotFound, Ambiguous, Malformed."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.lock:
             index = self.live.index
             literal = ref[1:] if ref[:1] == "@" and ref[1:].isascii() and ref[1:].isdigit() else ""
@@ -190,7 +208,7 @@ class LedgerService:
         content: bool = True,
     ) -> list[EntryView]:
         """Entries in the order of the log, after entry `after`; `current`: only the current version of each key."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.lock:
             seqs = list(self._matching(kinds, key_prefix, state, current, after))
         found: list[EntryView] = []
@@ -203,7 +221,7 @@ class LedgerService:
 
     async def history(self, ref: str) -> list[EntryView]:
         """Every entry about what a reference names, oldest first: all versions of its key and all events on them."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.lock:
             index = self.live.index
             seqs = entries_about(index, index.edition[resolve(index, ref)])
@@ -219,7 +237,7 @@ class LedgerService:
 
     async def remediation(self) -> list[Remedy]:
         """Executed mutations that lost their ground: those to be repaired first, then those that lapsed."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.lock:
             reader = self._reader()
             acts = acts_without_ground(reader.index)
@@ -234,7 +252,7 @@ class LedgerService:
 
     async def status(self) -> Status:
         """Head, counts, and where the ledger is kept."""
-        await self.refresh()
+        await self.follower.refresh()
         state_seq = None
         if isinstance(self.store, StateStore):
             state_seq = await self.store.states_upto(self.name)
@@ -261,7 +279,7 @@ class LedgerService:
 
     async def audit(self, progress: Callable[[str, int, int], None] | None = None) -> AuditReport:
         """Recompute the chain and validity from nothing and hold them against what is live and what is shown."""
-        await self.refresh()
+        await self.follower.refresh()
         if self.mirror is not None:
             with self.live.lock:
                 self._reader()  # what expires by now changes states too
@@ -318,7 +336,7 @@ class LedgerService:
             return [_view(reader, sealed) for sealed in picked]
 
     async def _slice(self, ref: str, *, up: bool, depth: int | None, limit: int) -> GraphSlice:
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.lock:
             reader = self._reader()
             index = reader.index
