@@ -87,6 +87,7 @@ class AsyncLedger:
         dry_run: bool = False,
         clock: Clock = system_clock,
         max_lag_s: float = MAX_LAG_S,
+        reach_s: float = REACH_S,
         progress: Callable[[int], None] | None = None,
     ) -> _Opening:
         """Open a ledger: `async with AsyncLedger.open(…) as ledger`, or `ledger = await AsyncLedger.open(…)`.
@@ -94,9 +95,10 @@ class AsyncLedger:
         Store addresses: `sqlite:///file.db`, `memory:`, `bolt://host:7687[/database]`, `neo4j://…` (also `+s`). Nothing
         is created before the first write; with `create=False` a ledger that does not exist raises NoSuchLedger. With
         `dry_run` all that is written is judged, answered and kept in memory, and the store stays as it is. When nothing
-        was heard from the store for `max_lag_s` seconds, no check answers fresh.
+        was heard from the store for `max_lag_s` seconds, no check answers fresh; `reach_s` is how long a read waits for
+        the revision it names.
         """
-        return _Opening(lambda: cls._open(store, ledger, create, dry_run, clock, max_lag_s, progress))
+        return _Opening(lambda: cls._open(store, ledger, create, dry_run, clock, max_lag_s, reach_s, progress))
 
     @classmethod
     async def _open(
@@ -107,10 +109,12 @@ class AsyncLedger:
         dry_run: bool,
         clock: Clock,
         max_lag_s: float,
+        reach_s: float,
         progress: Callable[[int], None] | None,
     ) -> AsyncLedger:
         place = open_store(store) if isinstance(store, str) else store
-        opened = cls(LedgerService(Rehearsal(place) if dry_run else place, ledger, clock, max_lag_s=max_lag_s))
+        place = Rehearsal(place) if dry_run else place
+        opened = cls(LedgerService(place, ledger, clock, max_lag_s=max_lag_s, reach_s=reach_s))
         try:
             await opened._service.store.open(create=create)
             await opened._service.open(create=create, progress=progress)
@@ -421,12 +425,15 @@ class Ledger:
         dry_run: bool = False,
         clock: Clock = system_clock,
         max_lag_s: float = MAX_LAG_S,
+        reach_s: float = REACH_S,
         progress: Callable[[int], None] | None = None,
     ) -> Self:
         """As `AsyncLedger.open`: `with Ledger.open("sqlite:///ledger.db") as ledger`. Raises StoreError."""
         loop = _Loop()
         try:
-            return cls(loop, loop.run(AsyncLedger._open(store, ledger, create, dry_run, clock, max_lag_s, progress)))
+            return cls(
+                loop, loop.run(AsyncLedger._open(store, ledger, create, dry_run, clock, max_lag_s, reach_s, progress))
+            )
         except BaseException:
             loop.close()
             raise
