@@ -12,6 +12,7 @@ import functools
 import inspect
 import threading
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from ledger.clock import Clock, system_clock
 from ledger.errors import LedgerError, Malformed
+from ledger.model.change import Change
 from ledger.model.entry import Head
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import Report
@@ -363,6 +365,14 @@ class AsyncLedger:
         """Compute everything again from nothing and compare (law 13)."""
         return await self._service.audit(progress)
 
+    def changes(self, after: str | None = None) -> AsyncGenerator[Change]:
+        """What each batch does to the ledger, one change a batch, in order; it goes on until closed.
+
+        Behind revision `after` without gap or repetition, or from now on. SlowReader is raised when this process
+        records faster than its changes are taken; it names the revision to resume after.
+        """
+        return self._service.changes(after)
+
     def export(self, *, entries: bool = False) -> AsyncIterator[bytes]:
         """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""
         from ledger.service.interchange import export_commands, export_entries
@@ -475,6 +485,17 @@ class Ledger:
             if report is not None:
                 return report
         return self._wait(self._ledger.check(refs, max_age_s=max_age_s, at_least=at_least, full=full))
+
+    def changes(self, after: str | None = None) -> Iterator[Change]:
+        """As `AsyncLedger.changes`; each step waits for the next change."""
+        return self._each(self._ledger.changes(after))
+
+    def _each(self, items: AsyncGenerator[T]) -> Iterator[T]:
+        try:
+            while True:
+                yield self._wait(anext(items))
+        finally:
+            self._wait(items.aclose())
 
     def export(self, *, entries: bool = False) -> Iterator[bytes]:
         """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""

@@ -13,6 +13,7 @@
     │   ├── BadAddress  NoSuchLedger  NoSuchDatabase  SchemaMismatch  ReadOnly  Full  Locked
     │   └── Corrupt           what was read is not what was written (audit tells more)
     ├── HeadMoved             another writer was first; the service catches up and judges anew
+    ├── SlowReader            a watcher fell behind the changes; resuming after the revision it names helps
     ├── StaleContext          a guard told to raise found something that is not fresh
     └── Usage  FileTrouble  Interrupted       of the command line: misunderstood, no such file, Ctrl-C
 
@@ -237,6 +238,13 @@ class HeadMoved(LedgerError):
     """The ledger grew past the head this write was judged against."""
 
     code = "head_moved"
+    retry = True
+
+
+class SlowReader(LedgerError):
+    """A watcher of changes took none for so long that he missed some; `details["revision"]` is where to resume."""
+
+    code = "slow_reader"
     retry = True
 
 

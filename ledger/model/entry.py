@@ -105,10 +105,15 @@ class Context(Record, frozen=True, tag="context"):
     """What a model was given."""
 
 
-class Event(Entry, frozen=True):
+class Event(Entry, frozen=True, kw_only=True):
     """Acts on earlier entries. `targets` are records, or entries that added support."""
 
     targets: tuple[int, ...]
+    # What it did, where no request tells: when it answers nobody, or several commands at once. As in Request.
+    fell: int = 0
+    fell_first: tuple[int, ...] = ()
+    revived: int = 0
+    revived_first: tuple[int, ...] = ()
 
 
 class Revocation(Event, frozen=True, tag="revocation"):

@@ -76,6 +76,14 @@ class Committer:
         self.landed = landed
         self._waiting: deque[Submission] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._noting: asyncio.Future[None] | None = None
+
+    async def note(self) -> None:
+        """Write down what has expired, if nobody else does. Raises StoreError."""
+        if self._noting is None:
+            self._noting = asyncio.get_running_loop().create_future()
+        self._start()
+        await asyncio.shield(self._noting)
 
     async def submit(self, commands: Sequence[Command]) -> Submission:
         """Judge and commit batches; returns when every one is durable, or the first of them was refused.
@@ -86,8 +94,7 @@ class Committer:
         if not commands:
             return submission
         self._waiting.append(submission)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+        self._start()
         # A caller who stops waiting does not undo what others wait for in the same commit.
         await asyncio.shield(submission.done)
         return submission
@@ -98,12 +105,21 @@ class Committer:
             with contextlib.suppress(Exception):
                 await asyncio.shield(self._task)
 
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
     async def _run(self) -> None:
-        while self._waiting:
+        while self._waiting or self._noting:
             taken = self._take()
+            noting, self._noting = self._noting, None
             try:
                 await self._commit(taken)
+                if noting:
+                    noting.set_result(None)
             except Exception as error:
+                if noting:
+                    noting.set_exception(error)
                 for submission, _ in taken:
                     if not submission.done.done():
                         submission.done.set_exception(error)
@@ -173,7 +189,7 @@ class Committer:
             savepoint = index.savepoint()
             try:
                 judge = Judge(index, now_us, remembered)
-                for edition in index.news_of_expiry():
+                for edition in index.retract_expiries():
                     expire = ExpireCommand.model_construct(op="expire", target=f"@{index.newest[edition]}")
                     self._seal(group, head, judge.judge(expire))
                 for submission, commands in taken:

@@ -90,7 +90,9 @@ class Ledgers:
         return await asyncio.shield(opening)
 
     async def _open_one(self, name: str) -> LedgerService:
-        service = LedgerService(self.store, name, self.clock, max_lag_s=self.max_lag_s, reach_s=self.reach_s)
+        service = LedgerService(
+            self.store, name, self.clock, max_lag_s=self.max_lag_s, reach_s=self.reach_s, note_expiries=True
+        )
         try:
             await service.open()
         except BaseException:

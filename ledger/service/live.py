@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from ledger.errors import Corrupt
 from ledger.model.entry import EMPTY, GENESIS, MARK_BYTES, Head, Sealed, revision_token
@@ -31,6 +31,8 @@ class Live:
         self.lock = threading.RLock()
         self.heard_s = -math.inf
         """When, on the monotonic clock, all that the store held was known here."""
+        self.listener: Callable[[Sequence[Sealed]], None] | None = None
+        """Is told what was taken in, whole batches only, when the index has it."""
         self._marks = bytearray(GENESIS[:MARK_BYTES])
         self._reading = asyncio.Lock()
 
@@ -76,19 +78,17 @@ class Live:
 
     async def _read_on(self, upto: int, progress: Callable[[int], None] | None) -> None:
         """Take in the entries that are not known here yet, up to this one."""
-        while (after := self.head.seq) < upto:
-            page = await self.store.read(self.name, after, PAGE_ENTRIES)
-            if not page:
-                return
-            if page[-1].entry.seq <= after:
-                raise Corrupt(f"{self.name!r} has entry {page[-1].entry.seq} again behind entry {after}")
-            self.take_in(page)
+        # While the ledger is opened nobody looks, and a batch as large as the log need not be held together.
+        whole = self.heard_s > -math.inf
+        async for entries in batches_behind(self.store, self.name, self.head.seq, upto, whole=whole):
+            self.take_in(entries)
             if progress is not None:
-                progress(len(page))
+                progress(len(entries))
             await asyncio.sleep(0)
 
     def take_in(self, entries: Sequence[Sealed]) -> None:
         """Bring committed entries into the index."""
+        known = self.head.seq
         with self.lock:
             for sealed in entries:
                 if sealed.entry.seq != self.index.head.seq + 1:
@@ -97,3 +97,27 @@ class Live:
                     raise Corrupt(f"{self.name!r} has a gap: entry {sealed.entry.seq} follows {self.index.head.seq}")
                 self.index.take_in(sealed)
                 self._marks += sealed.hash[:MARK_BYTES]
+        if self.listener is not None and self.head.seq > known:
+            self.listener([sealed for sealed in entries if sealed.entry.seq > known])
+
+
+async def batches_behind(
+    store: Store, ledger: str, after: int, upto: int, *, whole: bool = True
+) -> AsyncIterator[list[Sealed]]:
+    """The log behind one end of a batch up to another, in pages; `whole`: none of them ends within a batch.
+
+    So that nobody sees half of one (law 10). Raises Corrupt, StoreError.
+    """
+    held: list[Sealed] = []
+    while after < upto:
+        page = await store.read(ledger, after, min(PAGE_ENTRIES, upto - after))
+        if not page:
+            return
+        if page[-1].entry.seq <= after:
+            raise Corrupt(f"{ledger!r} has entry {page[-1].entry.seq} again behind entry {after}")
+        held += page
+        after = page[-1].entry.seq
+        end = held[-1].entry.batch - held[0].entry.seq if whole and after < upto else len(held)
+        if end > 0:
+            yield held[:end]
+            held = held[end:]

@@ -6,7 +6,7 @@ import functools
 import os
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -14,12 +14,15 @@ from msgspec import UNSET
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, Malformed, NoSuchLedger, Unavailable
+from ledger.model.change import Change
 from ledger.model.entry import Record, Sealed
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
 from ledger.model.verdict import FRESH, UNKNOWN, Report, Verdict
 from ledger.model.view import Edge, EntryView, Explanation, GraphSlice, Node, PathStep, Remedy, Status
 from ledger.service.audit import AuditReport, audit
+from ledger.service.expiry import ExpiryNotes
+from ledger.service.feed import Feed
 from ledger.service.follower import MAX_LAG_S, REACH_S, Follower
 from ledger.service.live import Live
 from ledger.service.mirror import Mirror
@@ -47,6 +50,8 @@ async def require_ledger(store: Store, name: str) -> None:
 class LedgerService:
     """A ledger in a store, as one process knows it. `open` before use, `close` after; the store is opened by its owner.
 
+    With `note_expiries` what has expired is written down soon after the moment; otherwise with the next write.
+
     Reads answer from the index, which follows the log; contents come from the store. Every answer names its revision.
     """
 
@@ -58,6 +63,7 @@ class LedgerService:
         *,
         max_lag_s: float = MAX_LAG_S,
         reach_s: float = REACH_S,
+        note_expiries: bool = False,
     ) -> None:
         self.store = store
         self.name = check_ledger(name)
@@ -69,6 +75,8 @@ class LedgerService:
             else None
         )
         self.follower = Follower(self.live, self._landed, max_lag_s, reach_s)
+        self.feed = Feed(self.live, self.follower)
+        self._notes = ExpiryNotes(self.live, clock, self._note_expiries) if note_expiries else None
         self._closed = False
 
     async def open(self, *, create: bool = True, progress: Callable[[int], None] | None = None) -> None:
@@ -81,6 +89,8 @@ class LedgerService:
         if self.mirror is not None:
             await self.mirror.start()
         self.follower.start()
+        if self._notes is not None:
+            self._notes.start()
 
     async def drain(self) -> None:
         """Wait until every write is answered."""
@@ -90,6 +100,9 @@ class LedgerService:
     async def close(self) -> None:
         """Take no more writes, answer those that wait, and write the states that are due. The store stays open."""
         self._closed = True
+        self.feed.close()
+        if self._notes is not None:
+            await self._notes.stop()
         await self.drain()
         await self.follower.stop()
         if self.mirror is not None:
@@ -123,6 +136,9 @@ class LedgerService:
         if self._closed:
             raise Unavailable(f"{self.name!r} has been closed here; nothing was recorded", ledger=self.name)
         return await self.committer.submit(commands)
+
+    async def _note_expiries(self) -> None:
+        await self.committer.note()
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -295,6 +311,16 @@ class LedgerService:
             for sealed in page:
                 yield sealed
             after = page[-1].entry.seq
+
+    def changes(self, after: str | None = None) -> AsyncGenerator[Change]:
+        """What each batch does, one change a batch, in order, without gap or repetition; it goes on until closed.
+
+        Behind revision `after`, those of the past from the log; None: from now on, as known here. The first step
+        raises Malformed, ForeignRevision, Behind for `after`. Any may raise StoreError; SlowReader when more changes
+        came than are kept since the last was taken; Unavailable when the ledger is closed. Both name the `revision` to
+        resume after.
+        """
+        return self.feed.changes(after)
 
     # -- within -------------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from ledger.testing.laws.recording import Recording
 from ledger.testing.laws.repeating import Repeating
 from ledger.testing.laws.superseding import Superseding
 from ledger.testing.laws.validity import StaleGround, Validity
+from ledger.testing.laws.watching import Watching
 from ledger.testing.laws.withdrawing import Erasing, Withdrawing
 from ledger.testing.laws.withholding import Withholding
 from ledger.testing.laws.writing import Batches
@@ -65,6 +66,7 @@ class LedgerContract(
     Idempotency,
     Batches,
     Barrier,
+    Watching,
     Diverging,
     Ageing,
     Expiring,
