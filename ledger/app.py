@@ -17,6 +17,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Generator,
     Iterable,
     Iterator,
     Mapping,
@@ -486,16 +487,19 @@ class Ledger:
                 return report
         return self._wait(self._ledger.check(refs, max_age_s=max_age_s, at_least=at_least, full=full))
 
-    def changes(self, after: str | None = None) -> Iterator[Change]:
+    def changes(self, after: str | None = None) -> Generator[Change]:
         """As `AsyncLedger.changes`; each step waits for the next change."""
         return self._each(self._ledger.changes(after))
 
-    def _each(self, items: AsyncGenerator[T]) -> Iterator[T]:
-        try:
-            while True:
-                yield self._wait(anext(items))
-        finally:
-            self._wait(items.aclose())
+    def _each(self, items: AsyncGenerator[T]) -> Generator[T]:
+        while True:
+            item = self._wait(anext(items))
+            try:
+                yield item
+            except GeneratorExit:
+                if not self._loop.closed:
+                    self._wait(items.aclose())
+                raise
 
     def export(self, *, entries: bool = False) -> Iterator[bytes]:
         """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""

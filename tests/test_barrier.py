@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ledger.model.entry import Head, Sealed, parse_revision, revision_token
 from ledger.service.follower import Follower
 from ledger.store.base import PAGE_ENTRIES, Store
 from ledger.store.memory import MemoryStore
+from ledger.store.sqlite import SqliteStore
 from ledger.testing.desk import Desk
 from ledger.testing.laws.barrier import SELDOM_S, Barrier
 from ledger.testing.line import Line
@@ -173,3 +175,14 @@ def test_a_revision_reads_as_it_is_written() -> None:
     for seq in (0, 1, 1042, 10**14):
         token = revision_token("acme-prod.v1", seq, bytes(range(32)))
         assert parse_revision(token, "at_least") == ("acme-prod.v1", seq, bytes(range(4)))
+
+
+async def test_a_file_that_another_process_is_making(tmp_path: Path) -> None:
+    """Whoever opened before there was a file goes on as before while it is empty, and sees what is written then."""
+    path = tmp_path / "ledger.db"
+    async with AsyncLedger.open(SqliteStore(path)) as early:
+        path.touch()
+        assert (await early.check(["b"])).withheld[0].reason == "not_found"
+        async with AsyncLedger.open(SqliteStore(path)) as maker:
+            await maker.record("belief", 1, key="b")
+        assert (await early.check(["b"])).fresh == ["b"]

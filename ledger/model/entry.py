@@ -105,15 +105,10 @@ class Context(Record, frozen=True, tag="context"):
     """What a model was given."""
 
 
-class Event(Entry, frozen=True, kw_only=True):
+class Event(Entry, frozen=True):
     """Acts on earlier entries. `targets` are records, or entries that added support."""
 
     targets: tuple[int, ...]
-    # What it did, where no request tells: when it answers nobody, or several commands at once. As in Request.
-    fell: int = 0
-    fell_first: tuple[int, ...] = ()
-    revived: int = 0
-    revived_first: tuple[int, ...] = ()
 
 
 class Revocation(Event, frozen=True, tag="revocation"):
@@ -164,7 +159,10 @@ class Attempt(Event, frozen=True, tag="attempt"):
 
 
 class Expiry(Event, frozen=True, tag="expiry"):
-    """Tells watchers that `valid_until` has passed; no verdict depends on it."""
+    """Tells watchers that `valid_until` has passed, and what fell with that; no verdict depends on it."""
+
+    fell: int = 0  # as in a Request: this one mostly answers none
+    fell_first: tuple[int, ...] = ()
 
 
 AnyEntry = (

@@ -79,7 +79,8 @@ class Drafts:
         if command.sent_digest:
             self._sign(entry, (_request(command, position, answer),))
         else:
-            _keep_effect(entry, fell, revived)
+            msgspec.structs.force_setattr(entry, "fell", fell.number)
+            msgspec.structs.force_setattr(entry, "fell_first", fell.first)
         self.made.append(Draft(entry, content))
         return answer
 
@@ -137,9 +138,7 @@ class Drafts:
         if any(pending.contradicts):
             fields["contradicts"] = tuple(pending.contradicts)
         self._tell_apart(pending, fields)
-        entry, fell, revived = self._apply(pending.kind, fields)
-        if len(pending.outcomes) > 1:  # each tells what it alone would have done
-            _keep_effect(entry, fell, revived)
+        entry, _, _ = self._apply(pending.kind, fields)
         self._sign(
             entry,
             tuple(
@@ -239,13 +238,6 @@ class _Pending:
         """A later look matched: what was tried before no longer says otherwise."""
         edition = index.edition[target]
         self.contradicts = [seq if index.edition[seq] != edition else 0 for seq in self.contradicts]
-
-
-def _keep_effect(entry: Entry, fell: Change, revived: Change) -> None:
-    """Say in an event itself what it did. From here on it is frozen."""
-    effect = {"fell": fell.number, "fell_first": fell.first, "revived": revived.number, "revived_first": revived.first}
-    for name, value in effect.items():
-        msgspec.structs.force_setattr(entry, name, value)
 
 
 def _request(command: SingleCommand | None, position: int, answer: Outcome, about: int = 0, looks: int = 1) -> Request:

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from ledger.clock import format_moment
 from ledger.errors import LedgerError, SlowReader, Unavailable
 from ledger.model.change import CHANGE_FIRST_MAX, Change, Mention, Mentions, Turn, Turns
-from ledger.model.entry import Entry, Event, Record, Request, Sealed, parse_revision, revision_token
+from ledger.model.entry import Entry, Event, Expiry, Record, Sealed, parse_revision, revision_token
 from ledger.service.follower import Follower
 from ledger.service.live import Live, batches_behind
 from ledger.validity.index import Index
@@ -53,6 +53,7 @@ class Feed:
         """End every watcher; he may go on elsewhere."""
         self._closed = True
         self._wake()
+        self._look_no_more()
 
     async def _changes(self, after: str | None, seq: int) -> AsyncGenerator[Change]:
         if after is not None:
@@ -96,8 +97,7 @@ class Feed:
             self._watchers -= 1
             if not self._watchers:
                 self._ring.clear()
-                if self._looking is not None:
-                    self._looking.cancel()
+                self._look_no_more()
 
     def _tell(self, entries: Sequence[Sealed]) -> None:
         """Whole batches were taken in."""
@@ -112,8 +112,13 @@ class Feed:
         news.set()
 
     def _look_for_others(self) -> None:
-        if self.live.store.poll_s is None and (self._looking is None or self._looking.done()):
+        if self.live.store.poll_s is None and self._looking is None:
             self._looking = asyncio.create_task(self._look())
+
+    def _look_no_more(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
 
     async def _look(self) -> None:
         while True:
@@ -138,9 +143,11 @@ def change_of(index: Index, ledger: str, batch: Sequence[Sealed]) -> Change:
             counts[name] += 1
             if len(listed[name]) < CHANGE_FIRST_MAX:
                 listed[name].append(Mention(f"@{entry.seq}", entry.kind, name_of(index, about)))
-        for teller in _tellers(entry):
-            fell.add(entry.seq, teller.fell, teller.fell_first)
-            revived.add(entry.seq, teller.revived, teller.revived_first)
+        if isinstance(entry, Expiry):
+            fell.add(entry.seq, entry.fell, entry.fell_first)
+        for request in entry.requests:
+            fell.add(entry.seq, request.fell, request.fell_first)
+            revived.add(entry.seq, request.revived, request.revived_first)
     last = batch[-1]
     return Change(
         revision=revision_token(ledger, last.entry.seq, last.hash),
@@ -157,16 +164,16 @@ class _Turns:
     def __init__(self, index: Index) -> None:
         self.index = index
         self.count = 0
-        self.first: dict[tuple[int, int], Turn] = {}
+        self.first: list[Turn] = []
 
     def add(self, cause: int, count: int, first: Iterable[int]) -> None:
         self.count += count
-        for seq in first:
-            if len(self.first) < CHANGE_FIRST_MAX:
-                self.first.setdefault((seq, cause), Turn(f"@{seq}", name_of(self.index, seq), f"@{cause}"))
+        room = CHANGE_FIRST_MAX - len(self.first)
+        for seq in itertools.islice(first, room):
+            self.first.append(Turn(f"@{seq}", name_of(self.index, seq), f"@{cause}"))
 
     def told(self) -> Turns:
-        return Turns(self.count, tuple(self.first.values()))
+        return Turns(self.count, tuple(self.first))
 
 
 def _batches(entries: Iterable[Sealed]) -> Iterator[list[Sealed]]:
@@ -177,8 +184,3 @@ def _batches(entries: Iterable[Sealed]) -> Iterator[list[Sealed]]:
 def _abouts(entry: Entry) -> Iterable[int]:
     """The record itself, or what the event acts on."""
     return dict.fromkeys(entry.targets) if isinstance(entry, Event) else (entry.seq,)
-
-
-def _tellers(entry: Entry) -> Iterable[Event | Request]:
-    """What says how much an entry felled and revived: itself, when it answers nobody or several commands at once."""
-    return [entry] if isinstance(entry, Event) and (entry.fell or entry.revived) else entry.requests
