@@ -226,6 +226,11 @@ class Head(NamedTuple):
 EMPTY = Head(0, GENESIS, 0)
 
 
+def head_after(sealed: Sealed) -> Head:
+    """Where a ledger stands that ends with this entry."""
+    return Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
+
+
 def revision_token(ledger: str, seq: int, chain: bytes) -> str:
     """A position of the log, such as `main@1042.9f3c1a2b`."""
     return f"{ledger}@{seq}.{chain[:4].hex()}"
