@@ -45,8 +45,10 @@ def _raw_sqlite(path: Path, rows: list[tuple[object, ...]], edges: list[list[tup
         connection.execute(statement)
     for start in range(0, len(rows), BATCH):
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(engine._INSERT, rows[start : start + BATCH])
-        connection.executemany(engine._INSERT_EDGE, itertools.chain(*edges[start : start + BATCH]))
+        connection.executemany(f"{engine._INSERT} VALUES ({', '.join('?' * 11)})", rows[start : start + BATCH])
+        connection.executemany(
+            f"{engine._INSERT_EDGE} VALUES (?, ?, ?, ?, ?)", itertools.chain(*edges[start : start + BATCH])
+        )
         connection.execute("COMMIT")
     connection.close()
 

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from ledger.errors import Malformed
 
@@ -43,6 +44,7 @@ def parse_moment(value: str | datetime) -> int:
     return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
 
 
+@lru_cache(maxsize=1024)  # what is recorded together has one moment
 def format_moment(moment_us: int) -> str:
     """RFC 3339 in UTC, always with six decimals, so that texts sort as moments do."""
     return (_EPOCH + timedelta(microseconds=moment_us)).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

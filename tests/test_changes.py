@@ -15,7 +15,7 @@ from ledger import AsyncLedger, Ledger
 from ledger.app import open_ledgers
 from ledger.errors import Refused, SlowReader, Unavailable
 from ledger.model.change import CHANGE_FIRST_MAX, Change
-from ledger.model.entry import Sealed
+from ledger.model.entry import Expiry, Sealed
 from ledger.model.result import FIRST_MAX
 from ledger.service import drafts, expiry, feed, live
 from ledger.service.ledgers import Ledgers
@@ -195,7 +195,7 @@ async def test_no_check_sees_half_a_batch_of_another_process(monkeypatch: pytest
         await writer.record("belief", 20, key="b/20")
         reading = asyncio.create_task(take(changes, 2))
         while not reading.done():
-            with reader._service.live.lock:
+            with reader._service.live.durable:
                 seen.add(reader._service.live.head.seq)
             await asyncio.sleep(0)
         assert seen <= {0, 20, 21}
@@ -334,6 +334,27 @@ async def test_an_expiry_that_cannot_be_written_is_written_later(monkeypatch: py
         assert not waiting.done()
         line.cut = False
         assert told(await waiting) == "@3: expired may@1, fell may@1 b/1@1 by @3"
+        await changes.aclose()
+
+
+async def test_an_expiry_whose_commit_was_lost_is_news_again() -> None:
+    """It was noted ahead of the log, and others judged on top of it: undone, it waits to be noted again."""
+    clock = ManualClock()
+    async with AsyncLedger.open(MemoryStore(), clock=clock) as ledger:
+        for command in expiring(clock):
+            await ledger.apply([command])
+        clock.wait(60)
+        live = ledger._service.live
+        with live.judging(clock()) as index:
+            (edition,) = index.retract_expiries()
+            index.apply(Expiry(seq=3, batch=3, recorded_at_us=clock(), targets=(index.newest[edition],)))
+            assert index.news_of_expiry() == []
+        live.void()
+        with live.durable as index:
+            assert index.news_of_expiry() == [edition]
+        changes = ledger.changes()
+        await ledger.record("belief", 2, key="b/2")
+        assert told(await take_one(changes)) == "@3: expired may@1, fell may@1 b/1@1 by @3"
         await changes.aclose()
 
 

@@ -232,6 +232,11 @@ class Head(NamedTuple):
 EMPTY = Head(0, GENESIS, 0)
 
 
+def head_after(sealed: Sealed) -> Head:
+    """Where a ledger stands that ends with this entry."""
+    return Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
+
+
 MARK_BYTES = 4
 """How much of the chain hash a revision carries, as twice as many hex digits."""
 

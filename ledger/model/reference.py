@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from ledger.errors import Malformed
 
@@ -23,8 +24,7 @@ _LEDGER = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A parsed reference: a `seq`, or a `key` with at most one of `version` and `digest` (hex, 8 to 64 digits)."""
 
     text: str

@@ -112,7 +112,7 @@ class _Log:
 
 
 def _audit_validity(live: Live, clock: Clock, entries: list[Entry], problems: list[str]) -> int:
-    with live.lock:
+    with live.durable:
         index = live.index
         index.advance(clock())
         reader = Reader(index)
@@ -128,7 +128,7 @@ def _audit_validity(live: Live, clock: Clock, entries: list[Entry], problems: li
 async def _audit_shown(store: StateStore, live: Live, problems: list[str]) -> int:
     upto, shown = await store.read_states(live.name)
     head = await store.head(live.name) or EMPTY
-    with live.lock:
+    with live.durable:
         if upto != live.head.seq or head != live.head:
             return 0  # states are written behind the head: of what lies between nothing is promised
         reader = Reader(live.index)

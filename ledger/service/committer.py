@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from ledger.clock import Clock
 from ledger.errors import HeadMoved, LedgerError, Unavailable
 from ledger.model.command import BatchCommand, Command, ExpireCommand
-from ledger.model.entry import EMPTY, Entry, Head, Record, Sealed, revision_token, seal
+from ledger.model.entry import EMPTY, Entry, Head, Record, Sealed, head_after, revision_token, seal
 from ledger.model.result import NO_EFFECT, BatchResult, Effect, Result
 from ledger.service.drafts import Change
 from ledger.service.judge import Judge, Judgement, Remembered
@@ -34,40 +34,76 @@ GROUP_COMMANDS_MAX = 1_000
 GROUP_CHARS_MAX = 16_000_000
 """Content a commit collects at most: the server holds all of a transaction in its heap."""
 
+SLICE_COMMANDS = 250
+"""Commands judged before others get their turn, about 10 ms; and how many must wait to be judged while a commit is
+under way: fewer are better judged together when it has ended, with those that come until then."""
+
 UNAVAILABLE_AFTER_S = 20.0
 """How long a write waits for a store that does not answer before its caller is told."""
-
 
 FIRST_PAUSE_S = 0.05
 """How long about before the first retry; doubled, with jitter, up to a second."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Submission:
     """Batches of one caller, in order; the first refusal ends it, what came before stays."""
 
     commands: Sequence[Command]
     answers: list[BatchResult] = field(default_factory=list)
     refusal: LedgerError | None = None
+    follows: Submission | None = None  # nothing of this is recorded unless all of that was
+    judged: int = 0  # how many of the commands need no judging any more, though their entries may not be durable yet
+    stopped: bool = False  # one of its batches was refused, or the store could not take it
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
     def settled(self) -> bool:
         return self.refusal is not None or len(self.answers) == len(self.commands)
 
+    @property
+    def blocked(self) -> bool:
+        """Whether it will not be recorded, for what it follows was not."""
+        return self.follows is not None and (self.follows.stopped or self.follows.blocked)
+
+    def begin_again(self) -> None:
+        """Judge anew what has no answer yet."""
+        self.judged = len(self.answers)
+        self.stopped = False
+
 
 @dataclass(slots=True)
 class _Group:
-    """What one commit takes: the judged batches of several submissions, sealed."""
+    """What one commit takes: the judged batches of several submissions, sealed, on top of `head`."""
 
+    head: Head
     entries: list[Sealed] = field(default_factory=list)
     states: list[NodeState] = field(default_factory=list)
     answers: list[tuple[Submission, BatchResult]] = field(default_factory=list)
     refusals: list[tuple[Submission, LedgerError]] = field(default_factory=list)
+    remembered: dict[str, Remembered] = field(default_factory=dict)  # by idempotency key; its own commands too
+    room: int = GROUP_COMMANDS_MAX
+    chars: int = GROUP_CHARS_MAX
+
+    @property
+    def end(self) -> Head:
+        """The last entry there is when this group has landed."""
+        return head_after(self.entries[-1]) if self.entries else self.head
+
+    @property
+    def submissions(self) -> set[Submission]:
+        return {submission for submission, _ in (*self.answers, *self.refusals)}
+
+    @property
+    def is_full(self) -> bool:
+        return self.room <= 0 or self.chars <= 0
 
 
 class Committer:
-    """The one writer of a ledger in this process."""
+    """The one writer of a ledger in this process.
+
+    While one group commits, the next is judged on top of it. If the first does not land, both are judged anew.
+    """
 
     def __init__(self, store: Store, live: Live, clock: Clock, landed: Callable[[], Awaitable[None]]) -> None:
         self.store = store
@@ -76,25 +112,29 @@ class Committer:
         self.landed = landed
         self._waiting: deque[Submission] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._noting: asyncio.Future[None] | None = None
-
-    async def note(self) -> None:
-        """Write down what has expired, if nobody else does. Raises StoreError."""
-        if self._noting is None:
-            self._noting = asyncio.get_running_loop().create_future()
-        self._start()
-        await asyncio.shield(self._noting)
+        self._gathering: _Group | None = None  # being judged
+        self._committing: _Group | None = None
 
     async def submit(self, commands: Sequence[Command]) -> Submission:
         """Judge and commit batches; returns when every one is durable, or the first of them was refused.
 
         Raises what keeps the store from answering; then none, or only the first of the batches, are recorded.
         """
-        submission = Submission(commands)
-        if not commands:
-            return submission
-        self._waiting.append(submission)
-        self._start()
+        return await self.answered(self.enqueue(commands))
+
+    def enqueue(self, commands: Sequence[Command], follows: Submission | None = None) -> Submission:
+        """Let batches wait their turn, and nothing of them be recorded unless all of what they follow is."""
+        submission = Submission(commands, follows=follows)
+        if commands and not submission.blocked:
+            self._waiting.append(submission)
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._run())
+        else:
+            submission.done.set_result(None)
+        return submission
+
+    async def answered(self, submission: Submission) -> Submission:
+        """Wait until it is durable, or refused. Raises as `submit` does."""
         # A caller who stops waiting does not undo what others wait for in the same commit.
         await asyncio.shield(submission.done)
         return submission
@@ -105,157 +145,131 @@ class Committer:
             with contextlib.suppress(Exception):
                 await asyncio.shield(self._task)
 
-    def _start(self) -> None:
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
-
     async def _run(self) -> None:
-        while self._waiting or self._noting:
-            taken = self._take()
-            noting, self._noting = self._noting, None
-            try:
-                await self._commit(taken)
-                if noting:
-                    noting.set_result(None)
-            except Exception as error:
-                if noting:
-                    noting.set_exception(error)
-                for submission, _ in taken:
-                    if not submission.done.done():
-                        submission.done.set_exception(error)
-                    self._leave(submission)
-            for submission, _ in taken:
-                if submission.settled:
-                    self._leave(submission)
-                    if not submission.done.done():
-                        submission.done.set_result(None)
+        commit: asyncio.Task[None] | None = None
+        while self._waiting:
+            full = self._gathering is not None and self._gathering.is_full
+            if not full and self._wait(1 if commit is None else SLICE_COMMANDS):
+                await self._judge_slice()
+                await asyncio.sleep(0)
+            elif commit is not None:
+                await self._settle(commit)
+                commit = None
+            elif self._gathering is not None:
+                self._committing, self._gathering = self._gathering, None
+                commit = asyncio.create_task(self._commit(self._committing))
 
-    def _leave(self, submission: Submission) -> None:
-        with contextlib.suppress(ValueError):
-            self._waiting.remove(submission)
-
-    def _take(self) -> list[tuple[Submission, Sequence[Command]]]:
-        """The next batches of those who wait, up to a commit's worth."""
-        taken: list[tuple[Submission, Sequence[Command]]] = []
-        room, chars = GROUP_COMMANDS_MAX, GROUP_CHARS_MAX
+    def _wait(self, number: int) -> bool:
+        """Whether so many commands wait to be judged."""
         for submission in self._waiting:
+            if submission.blocked:
+                continue
+            number -= len(submission.commands) - submission.judged
+            if number <= 0:
+                return True
+        return False
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+
+    async def _judge_slice(self) -> None:
+        """Judge the next of those who wait, and gather what comes of it for the next commit."""
+        if self._gathering is None:
+            try:
+                if self._committing is None and self.live.behind:
+                    await self.live.catch_up()
+            except Exception as error:
+                self._fail(set(self._waiting), error)
+                return
+            self._gathering = _Group(self.live.ahead)
+        group = self._gathering
+        taken = self._take(group)
+        try:
+            await self._recall(group, taken)
+            self._judge(group, taken)
+        except Exception as error:
+            self._fail({submission for submission, _ in taken}, error)
+
+    def _take(self, group: _Group) -> list[tuple[Submission, Sequence[Command]]]:
+        """The next batches of those who wait: a slice, up to what the group has room for."""
+        taken: list[tuple[Submission, Sequence[Command]]] = []
+        room = SLICE_COMMANDS
+        for submission in self._waiting:
+            if submission.blocked:
+                continue
             commands: list[Command] = []
-            for command in submission.commands[len(submission.answers) :]:
+            for command in submission.commands[submission.judged : submission.judged + room]:
                 size = len(command.commands) if isinstance(command, BatchCommand) else 1
-                if (size > room or chars <= 0) and (taken or commands):
-                    room = 0
+                if size > group.room < GROUP_COMMANDS_MAX:
+                    group.room = 0  # it opens the next group
                     break
                 commands.append(command)
+                group.room -= size
+                group.chars -= _chars(command)
                 room -= size
-                chars -= _chars(command)
-                if room <= 0:
+                if room <= 0 or group.is_full:
                     break
             if commands:
+                submission.judged += len(commands)
                 taken.append((submission, commands))
-            if room <= 0:
+            if room <= 0 or group.is_full:
                 break
         return taken
 
-    async def _commit(self, taken: list[tuple[Submission, Sequence[Command]]]) -> None:
-        while True:
-            if self.live.behind:
-                await self.live.catch_up()
-            remembered = await self._remembered(taken)
-            head, group = self._judge(taken, remembered)
-            try:
-                if group.entries:
-                    await self._append(head, group)
-            except HeadMoved:
-                await self.live.catch_up()
-                continue
-            break
-        self.live.take_in(group.entries)
-        for submission, answer in group.answers:
-            submission.answers.append(answer)
-        for submission, refusal in group.refusals:
-            submission.refusal = refusal
-        if group.entries:
-            await self.landed()
-
-    def _judge(
-        self, taken: list[tuple[Submission, Sequence[Command]]], remembered: dict[str, Remembered]
-    ) -> tuple[Head, _Group]:
-        """Apply the laws on top of the head, then undo: the index shows only what is durable."""
-        with self.live.lock:
-            index = self.live.index
-            now_us = max(self.clock(), index.clock_us)
-            index.advance(now_us)
-            head, group = index.head, _Group()
-            savepoint = index.savepoint()
-            try:
-                judge = Judge(index, now_us, remembered)
-                for edition in index.retract_expiries():
-                    expire = ExpireCommand.model_construct(op="expire", target=f"@{index.newest[edition]}")
-                    self._seal(group, head, judge.judge(expire))
+    def _judge(self, group: _Group, taken: list[tuple[Submission, Sequence[Command]]]) -> None:
+        """Apply the laws on top of what was judged before, durable or not."""
+        with self.live.judging(self.clock()) as index:
+            if self.live.ahead != group.end:
+                # Another process wrote. The store will refuse the group, and all of it is judged anew.
+                group.room = 0
                 for submission, commands in taken:
-                    self._judge_submission(judge, group, head, submission, commands)
-                if self.store.shows_states:
-                    group.states = _states_of(index, group.entries)
-            finally:
-                index.rollback(savepoint)
-                index.release()
-        return head, group
+                    submission.judged -= len(commands)
+                return
+            part = _Group(group.end, remembered=group.remembered)
+            judge = Judge(index, index.clock_us, part.remembered)
+            for edition in index.retract_expiries():
+                expire = ExpireCommand(target=f"@{index.newest[edition]}")
+                self._seal(part, judge.judge(expire))
+            for submission, commands in taken:
+                self._judge_submission(judge, part, submission, commands)
+            self.live.put_ahead(part.entries)
+        group.entries += part.entries
+        group.answers += part.answers
+        group.refusals += part.refusals
 
     def _judge_submission(
-        self, judge: Judge, group: _Group, head: Head, submission: Submission, commands: Sequence[Command]
+        self, judge: Judge, group: _Group, submission: Submission, commands: Sequence[Command]
     ) -> None:
         for command in commands:
             try:
                 judgement = judge.judge(command)
             except LedgerError as error:
                 group.refusals.append((submission, error))
+                submission.judged = len(submission.commands)
+                submission.stopped = True
                 return
-            end = self._seal(group, head, judgement)
-            group.answers.append((submission, self._answer(judge, judgement, end)))
+            revision = self._seal(group, judgement)
+            group.answers.append((submission, _answer(judge.index, judgement, revision)))
 
-    def _seal(self, group: _Group, head: Head, judgement: Judgement) -> str:
+    def _seal(self, group: _Group, judgement: Judgement) -> str:
         """Chain the entries of a batch; the revision at its end."""
-        chain = group.entries[-1].hash if group.entries else head.hash
+        seq, chain, _ = group.end
         for entry, content in judgement.drafts:
             sealed = seal(entry, chain, content)
             group.entries.append(sealed)
-            chain = sealed.hash
-        return revision_token(self.live.name, head.seq + len(group.entries), chain)
+            seq, chain = entry.seq, sealed.hash
+        return revision_token(self.live.name, seq, chain)
 
-    def _answer(self, judge: Judge, judgement: Judgement, revision: str) -> BatchResult:
-        results = tuple(
-            Result(
-                outcome=one.outcome,
-                entry=f"@{one.entry}",
-                ref=name_of(judge.index, one.about),
-                verdict=one.verdict,
-                revision=revision,
-                replayed=one.replayed,
-                stands=tuple(f"@{seq}" for seq in one.stands),
-                fell=_effect(judge.index, one.fell),
-                revived=_effect(judge.index, one.revived),
-            )
-            for one in judgement.outcomes
-        )
-        return BatchResult(revision=revision, results=results, replayed=judgement.replayed)
-
-    async def _remembered(self, taken: list[tuple[Submission, Sequence[Command]]]) -> dict[str, Remembered]:
-        """What the log remembers of the idempotency keys that come now."""
-        known = self.live.index.requests
-        wanted = {
-            key: known[key]
-            for _, commands in taken
-            for command in commands
-            for key in _idempotency_keys(command)
-            if key in known
-        }
-        found = {}
-        for key, seq in wanted.items():
+    async def _recall(self, group: _Group, taken: list[tuple[Submission, Sequence[Command]]]) -> None:
+        """Find what the log, or the group under way, remembers of the idempotency keys that come now."""
+        keys = {key for _, commands in taken for command in commands for key in _idempotency_keys(command)}
+        if self._committing is not None:
+            under_way = self._committing.remembered
+            group.remembered.update((key, under_way[key]) for key in keys & under_way.keys())
+        for key, seq in self.live.answered(keys - group.remembered.keys()).items():
             batch = await self._batch_of(seq)
             entry = batch[seq - batch[0].seq]
             request = next(request for request in entry.requests if request.idempotency_key == key)
-            found[key] = Remembered(seq, request, batch)
-        return found
+            group.remembered[key] = Remembered(seq, request, batch)
 
     async def _batch_of(self, seq: int) -> list[Entry]:
         """The entries of a batch, up to the one given, which may be any of it."""
@@ -264,6 +278,68 @@ class Committer:
             return [sealed.entry]
         first = sealed.entry.batch
         return [one.entry for one in await self.store.read(self.live.name, first - 1, seq - first + 1)]
+
+    # -- committing ---------------------------------------------------------------------------------------------------
+
+    async def _commit(self, group: _Group) -> None:
+        if not group.entries:
+            return
+        if self.store.shows_states:
+            with self.live.judging(self.clock()) as index:
+                group.states = _states_of(index, group.entries)
+        await self._append(group.head, group)
+
+    async def _settle(self, commit: asyncio.Task[None]) -> None:
+        """Wait for a group to become durable and answer those it holds; or judge it anew, or tell them why not."""
+        group, self._committing = self._committing, None
+        assert group is not None
+        try:
+            try:
+                await commit
+                self.live.take_in(group.entries)
+            except HeadMoved:
+                self._void(group)
+                await self.live.catch_up()
+                return
+        except Exception as error:
+            self._void(group)
+            self._fail(group.submissions, error)
+            return
+        for submission, answer in group.answers:
+            submission.answers.append(answer)
+        for submission, refusal in group.refusals:
+            submission.refusal = refusal
+        for submission in group.submissions:
+            if submission.settled:
+                self._leave(submission)
+        if group.entries:
+            await self.landed()
+
+    def _void(self, group: _Group) -> None:
+        """It did not land, so neither will what was judged on top of it."""
+        self.live.void()
+        for submission in group.submissions | (self._gathering.submissions if self._gathering else set()):
+            submission.begin_again()
+        self._gathering = None
+
+    def _fail(self, submissions: set[Submission], error: Exception) -> None:
+        for submission in submissions:
+            submission.stopped = True
+            self._leave(submission, error)
+
+    def _leave(self, submission: Submission, error: Exception | None = None) -> None:
+        """Its caller need not wait any more; nor need those for whom that was the end."""
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(submission)
+        if error is None:
+            submission.done.set_result(None)
+        else:
+            submission.done.set_exception(error)
+        submission.follows = None
+        if submission.stopped:
+            for other in [other for other in self._waiting if other.follows is submission]:
+                other.stopped = True
+                self._leave(other)
 
     async def _append(self, head: Head, group: _Group) -> None:
         """Commit. A lost acknowledgement is resolved by reading the hash at the expected place."""
@@ -298,6 +374,24 @@ class Committer:
         if first and first[0].hash == entries[0].hash:
             return True
         raise HeadMoved(f"{self.live.name!r} moved on from {head.seq} while our commit was in doubt")
+
+
+def _answer(index: Index, judgement: Judgement, revision: str) -> BatchResult:
+    results = tuple(
+        Result(
+            outcome=one.outcome,
+            entry=f"@{one.entry}",
+            ref=name_of(index, one.about),
+            verdict=one.verdict,
+            revision=revision,
+            replayed=one.replayed,
+            stands=tuple(f"@{seq}" for seq in one.stands),
+            fell=_effect(index, one.fell),
+            revived=_effect(index, one.revived),
+        )
+        for one in judgement.outcomes
+    )
+    return BatchResult(revision=revision, results=results, replayed=judgement.replayed)
 
 
 def _states_of(index: Index, entries: Sequence[Sealed]) -> list[NodeState]:

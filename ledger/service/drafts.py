@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from ledger.model.command import BatchCommand, Command, RecordCommand, SingleCommand
 from ledger.model.entry import NOBODY, WHOLE_BATCH, Attempt, Entry, Request, Verification
@@ -71,7 +72,7 @@ class Drafts:
     ) -> Outcome:
         """Decide an entry: apply it, see what it did, and keep that in it."""
         fields |= {"actor": command.actor or self.command.actor, "occurred_at_us": self._occurred_at(command)}
-        if isinstance(command, RecordCommand) and "valid_until" in command.model_fields_set:
+        if isinstance(command, RecordCommand) and command.valid_until is not UNSET:
             fields["valid_until_us"] = command.valid_until
         entry, fell, revived = self._apply(kind, fields)
         answer = Outcome(outcome, entry.seq, about or entry.seq, fell=fell, revived=revived)
@@ -241,6 +242,7 @@ class _Pending:
 
 
 def _request(command: SingleCommand | None, position: int, answer: Outcome, about: int = 0, looks: int = 1) -> Request:
+    fell, revived = answer.fell, answer.revived
     return Request(
         digest=command.sent_digest if command else "",
         outcome=answer.outcome,
@@ -248,8 +250,8 @@ def _request(command: SingleCommand | None, position: int, answer: Outcome, abou
         idempotency_key=command.idempotency_key if command else None,
         about=about,
         looks=looks,
-        fell=answer.fell.number,
-        fell_first=answer.fell.first,
-        revived=answer.revived.number,
-        revived_first=answer.revived.first,
+        fell=fell.number,
+        fell_first=fell.first,
+        revived=revived.number,
+        revived_first=revived.first,
     )

@@ -46,6 +46,6 @@ class ExpiryNotes:
             await asyncio.sleep(pause_s)
 
     def _is_due(self) -> bool:
-        with self.live.lock:
-            self.live.index.advance(self.clock())
-            return bool(self.live.index.news_of_expiry())
+        with self.live.durable as index:
+            index.advance(self.clock())
+            return bool(index.news_of_expiry())

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 
 from ledger.clock import format_moment
 from ledger.errors import LedgerError, SlowReader, Unavailable
@@ -19,8 +19,6 @@ from ledger.model.change import CHANGE_FIRST_MAX, Change, Mention, Mentions, Tur
 from ledger.model.entry import Entry, Event, Expiry, Record, Sealed, parse_revision, revision_token
 from ledger.service.follower import Follower
 from ledger.service.live import Live, batches_behind
-from ledger.validity.index import Index
-from ledger.validity.resolve import name_of
 
 RING_CHANGES = 1_000
 """How far a watcher may fall behind: a few seconds of single writes, or minutes of what people do."""
@@ -127,22 +125,21 @@ class Feed:
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _change_of(self, batch: Sequence[Sealed]) -> Change:
-        with self.live.lock:
-            return change_of(self.live.index, self.live.name, batch)
+        return change_of(self.live.name, batch, self.live.name_of)
 
 
-def change_of(index: Index, ledger: str, batch: Sequence[Sealed]) -> Change:
-    """What a batch did, from its entries; the index, which has taken them in, gives names that never change."""
+def change_of(ledger: str, batch: Sequence[Sealed], name_of: Callable[[int], str]) -> Change:
+    """What a batch did, from its entries; `name_of` says how people name an entry, which never changes."""
     listed: dict[str, list[Mention]] = {"recorded": [], "noted": [], **{name: [] for name in _LISTS.values()}}
     counts = dict.fromkeys(listed, 0)
-    fell, revived = _Turns(index), _Turns(index)
+    fell, revived = _Turns(name_of), _Turns(name_of)
     for sealed in batch:
         entry = sealed.entry
         name = "recorded" if isinstance(entry, Record) else _LISTS.get(entry.kind, "noted")
         for about in _abouts(entry):
             counts[name] += 1
             if len(listed[name]) < CHANGE_FIRST_MAX:
-                listed[name].append(Mention(f"@{entry.seq}", entry.kind, name_of(index, about)))
+                listed[name].append(Mention(f"@{entry.seq}", entry.kind, name_of(about)))
         if isinstance(entry, Expiry):
             fell.add(entry.seq, entry.fell, entry.fell_first)
         for request in entry.requests:
@@ -161,8 +158,8 @@ def change_of(index: Index, ledger: str, batch: Sequence[Sealed]) -> Change:
 class _Turns:
     """Gathers what fell, or what revived."""
 
-    def __init__(self, index: Index) -> None:
-        self.index = index
+    def __init__(self, name_of: Callable[[int], str]) -> None:
+        self.name_of = name_of
         self.count = 0
         self.first: list[Turn] = []
 
@@ -170,7 +167,7 @@ class _Turns:
         self.count += count
         room = CHANGE_FIRST_MAX - len(self.first)
         for seq in itertools.islice(first, room):
-            self.first.append(Turn(f"@{seq}", name_of(self.index, seq), f"@{cause}"))
+            self.first.append(Turn(f"@{seq}", self.name_of(seq), f"@{cause}"))
 
     def told(self) -> Turns:
         return Turns(self.count, tuple(self.first))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from msgspec import UNSET
@@ -14,7 +15,7 @@ from msgspec import UNSET
 from ledger.clock import format_moment
 from ledger.errors import Corrupt, LedgerError, Malformed, Refused, TooLarge
 from ledger.model.canonical import canonical, digest_of_bytes, parse_json
-from ledger.model.command import BatchCommand, Command, parse_command
+from ledger.model.command import BatchCommand, Command, SingleCommand, parse_command
 from ledger.model.entry import (
     EMPTY,
     GENESIS,
@@ -35,12 +36,15 @@ from ledger.model.entry import (
     seal,
 )
 from ledger.model.shown import Shown
+from ledger.service.committer import Submission
 from ledger.service.service import LedgerService
 from ledger.store.base import PAGE_ENTRIES
 
 ATOMIC_COMMANDS_MAX = 10_000
 WINDOW_LINES = 1_000
-SLICE_LINES = 50
+WINDOWS_UNDER_WAY = 2
+"""One that commits, and one that is judged meanwhile."""
+READ_LINES = 200
 LINE_BYTES_MAX = 64 << 20
 
 Progress = Callable[[int], None]
@@ -58,29 +62,42 @@ class ImportReport(Shown, frozen=True):
 # -- in ---------------------------------------------------------------------------------------------------------------
 
 
-def parse_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Command]]:
-    """(line number, command) of an interchange file. Raises Refused with `line`.
+class LineParser:
+    """Reads an interchange file line by line.
 
     A command without idempotency key gets one that stands for the file up to its line: running the import again
     completes it and repeats nothing, while the same line twice in one file is two commands.
     """
-    so_far = hashlib.sha256()
-    for number, line in enumerate(lines, start=1):
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._so_far = hashlib.sha256()
+
+    def parse(self, line: bytes) -> Command | None:
+        """The command of the next line; None if it is blank. Raises Refused with `line`."""
+        self.number += 1
         text = line.strip()
         if not text:
-            continue
-        so_far.update(text + b"\n")
+            return None
+        self._so_far.update(text + b"\n")
         try:
             if len(text) > LINE_BYTES_MAX:
                 raise TooLarge(f"the line is {len(text):,} bytes, the limit is {LINE_BYTES_MAX:,}")
             command = parse_command(parse_json(text))
         except LedgerError as error:
-            error.at(line=number)
+            error.at(line=self.number)
             raise
         if command.idempotency_key is None:
-            key = f"import:{so_far.hexdigest()[:32]}"
-            command = command.model_copy(update={"idempotency_key": key})
-        yield number, command
+            command.under_key(f"import:{self._so_far.hexdigest()[:32]}")
+        return command
+
+
+def parse_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Command]]:
+    """(line number, command) of an interchange file. Raises Refused with `line`."""
+    parser = LineParser()
+    for line in lines:
+        if (command := parser.parse(line)) is not None:
+            yield parser.number, command
 
 
 async def import_lines(
@@ -94,41 +111,44 @@ async def import_lines(
     if atomic:
         await _commit_atomic(ledger, _whole(parse_lines(lines)), tally, progress)
     else:
-        await _commit_windows(ledger, parse_lines(lines), tally, progress)
+        await _commit_windows(ledger, lines, tally, progress)
     return ImportReport(tally.lines, dict(sorted(tally.outcomes.items())), tally.replayed, ledger.live.revision)
 
 
 async def _commit_windows(
-    ledger: LedgerService, parsed: Iterator[tuple[int, Command]], tally: _Tally, progress: Progress | None
+    ledger: LedgerService, lines: Iterable[bytes], tally: _Tally, progress: Progress | None
 ) -> None:
-    """Window by window. While a server commits one, the next is parsed: a fifth of an import into Neo4j.
-
-    Not so beside a store in this process: its thread and ours would wait for each other at every row.
-    """
-    elsewhere = ledger.store.poll_s is not None
-    under_way: asyncio.Task[None] | None = None
+    """Window by window: while the store commits one, the next is judged, and the one after that is parsed."""
+    under_way: deque[_Window] = deque()
     window: list[tuple[int, Command]] = []
     stopped: LedgerError | None = None
+
+    def send() -> None:
+        follows = under_way[-1].submission if under_way else None
+        commands = [command for _, command in window]
+        under_way.append(_Window([number for number, _ in window], ledger.enqueue(commands, follows)))
+        window.clear()
+
+    parser, source = LineParser(), iter(lines)
     while stopped is None:
-        try:
-            window.append(next(parsed))
-        except StopIteration:
+        # Beside the loop: whoever gives us lines may let us wait for them, and what came before is committed meanwhile.
+        read, stopped = await asyncio.to_thread(_read, source)
+        if not read:
             break
+        try:
+            for line in read:
+                if (command := parser.parse(line)) is not None:
+                    window.append((parser.number, command))
         except LedgerError as error:
             stopped = error
-        if elsewhere and len(window) % SLICE_LINES == 0:
-            await asyncio.sleep(0)
         if len(window) >= WINDOW_LINES:
-            if under_way is not None:
-                await under_way
-            under_way = asyncio.create_task(_commit_window(ledger, window, tally, progress))
-            window = []
-            if not elsewhere:
-                await under_way
-    if under_way is not None:
-        await under_way
+            if len(under_way) == WINDOWS_UNDER_WAY:
+                await _answer_window(ledger, under_way.popleft(), tally, progress)
+            send()
     if window:
-        await _commit_window(ledger, window, tally, progress)
+        send()
+    while under_way:
+        await _answer_window(ledger, under_way.popleft(), tally, progress)
     if stopped is not None:
         raise stopped
 
@@ -138,6 +158,24 @@ def _whole(parsed: Iterator[tuple[int, Command]]) -> list[tuple[int, Command]]:
     if len(found) > ATOMIC_COMMANDS_MAX:
         raise TooLarge(f"an atomic import takes at most {ATOMIC_COMMANDS_MAX:,} commands; leave --atomic out")
     return found
+
+
+def _read(lines: Iterator[bytes]) -> tuple[list[bytes], LedgerError | None]:
+    """The next lines, and what stopped the reading of more."""
+    read: list[bytes] = []
+    try:
+        for line in islice(lines, READ_LINES):
+            read.append(line)
+    except LedgerError as error:
+        return read, error
+    return read, None
+
+
+class _Window(NamedTuple):
+    """Part of a file on its way into the log, and the numbers of its lines."""
+
+    lines: list[int]
+    submission: Submission
 
 
 class _Tally:
@@ -153,10 +191,13 @@ class _Tally:
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
 
-async def _commit_window(
-    ledger: LedgerService, window: list[tuple[int, Command]], tally: _Tally, progress: Progress | None
-) -> None:
-    submission = await ledger.submit([command for _, command in window])
+async def _answer_window(ledger: LedgerService, window: _Window, tally: _Tally, progress: Progress | None) -> None:
+    submission = window.submission
+    try:
+        await ledger.committer.answered(submission)
+    except LedgerError as error:
+        error.at(line=window.lines[len(submission.answers)])
+        raise
     for answer in submission.answers:
         tally.lines += 1
         for result in answer.results:
@@ -164,8 +205,7 @@ async def _commit_window(
     if progress is not None:
         progress(len(submission.answers))
     if submission.refusal is not None:
-        number, _ = window[len(submission.answers)]
-        submission.refusal.at(line=number)
+        submission.refusal.at(line=window.lines[len(submission.answers)])
         raise submission.refusal
 
 
@@ -191,12 +231,12 @@ async def _commit_atomic(
 
 def as_batch(commands: list[Command]) -> BatchCommand:
     """One atomic batch of parsed commands. Raises Malformed if one of them is a batch."""
+    singles: list[SingleCommand] = []
     for position, command in enumerate(commands):
         if isinstance(command, BatchCommand):
             raise Malformed("a batch holds no batches", command=position)
-    batch = BatchCommand.model_construct(
-        op="batch", commands=commands, actor=None, occurred_at=None, idempotency_key=None
-    )
+        singles.append(command)
+    batch = BatchCommand(commands=singles)
     return batch.sent_as(digest_of_bytes(orjson.dumps([[one.sent_digest, one.idempotency_key] for one in commands])))
 
 

@@ -1,12 +1,12 @@
 """Judging: from a command and the state at the head to entries and an outcome, or a refusal. The laws are in `laws`.
 
 Pure but for the index it is given, which it changes as it goes: each entry is applied as soon as it is decided, so the
-next command of the batch sees it. The caller sets a savepoint before and rolls back after.
+next command of the batch sees it. What is not durable yet, `live` undoes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -60,13 +60,13 @@ class Judgement(NamedTuple):
 class Judge:
     """Judges one batch after another against an index that is journalling.
 
-    `remembered` holds what the log knows of the idempotency keys these batches carry.
+    `remembered` holds what the log knows of the idempotency keys these batches carry; what they ask is added to it.
     """
 
-    def __init__(self, index: Index, now_us: int, remembered: Mapping[str, Remembered]) -> None:
+    def __init__(self, index: Index, now_us: int, remembered: dict[str, Remembered]) -> None:
         self.index = index
         self.now_us = now_us
-        self.remembered = dict(remembered)
+        self.remembered = remembered
 
     def judge(self, command: Command) -> Judgement:
         """The entries and outcomes of a batch (a single command is a batch of its own).
@@ -182,7 +182,7 @@ class _Batch:
         index = self.index
         because = laws.resolve_support(index, command.because)
         cites = tuple(dict.fromkeys([laws.resolve_field(index, ref, "cites") for ref in command.cites]))
-        supersedes = laws.resolve_superseded(index, command.supersedes)
+        supersedes = laws.resolve_superseded(index, command.supersedes) if command.supersedes else ()
         key = index.keys.get(command.key, NONE) if command.key is not None else NONE
         current = 0
         if key != NONE:
@@ -206,7 +206,7 @@ class _Batch:
         if command.amends is not None:
             return self._amend(command, position, current, because, fields | {"supersedes": supersedes})
         laws.check_supersession(index, key, supersedes)
-        stood = any(laws.stands(index, premises) for premises in because)
+        stood = laws.any_stands(index, because)
         fields |= {"because": tuple(because), "supersedes": supersedes, "follows": current or None}
         outcome = self.drafts.write(command, position, KINDS[command.kind], "recorded", fields, command.content_form)
         laws.check_still_stands(index, index.edition[outcome.entry], stood)
@@ -274,7 +274,7 @@ class _Batch:
         edition = index.edition[current]
         laws.check_supersession(index, index.key_of[edition], overtaken)
         laws.check_acyclic(index, edition, added)
-        stood = index.standing[edition] > 0 or any(laws.stands(index, premises) for premises in added)
+        stood = index.standing[edition] > 0 or laws.any_stands(index, added)
         fields |= {"because": tuple(added), "supersedes": overtaken}
         outcome = self.drafts.write(command, position, Justification, "justified", fields, about=current)
         laws.check_still_stands(index, edition, stood)
@@ -286,9 +286,11 @@ class _Batch:
 
     def _check_wants(self, whole: bool) -> None:
         """Law 15, at the end of the batch."""
+        if not self.wants_fresh:
+            return
         reader = Reader(self.index)
         for position, because in self.wants_fresh:
-            if any(laws.stands(self.index, premises) for premises in because):
+            if laws.any_stands(self.index, because):
                 continue
             stale = [reader.verdict_of(premise) for premises in because for premise in premises]
             names = ", ".join(f"{one.ref} ({one.reason} by {one.cause})" for one in stale if not one.fresh)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from ledger.clock import format_moment
 from ledger.errors import (
     AmendmentChangesSupport,
@@ -200,10 +202,16 @@ def check_still_stands(index: Index, edition: int, stood: bool) -> None:
         )
 
 
-def stands(index: Index, premises: Premises) -> bool:
-    """Whether all premises of a justification stand."""
+def any_stands(index: Index, because: Iterable[Premises]) -> bool:
+    """Whether all premises of one of these justifications stand."""
     valid, edition = index.valid, index.edition
-    return all(valid[edition[premise]] for premise in premises)
+    for premises in because:
+        for premise in premises:
+            if not valid[edition[premise]]:
+                break
+        else:
+            return True
+    return False
 
 
 def editions_of(index: Index, premises: Iterable[int]) -> frozenset[int]:
@@ -214,7 +222,7 @@ def editions_of(index: Index, premises: Iterable[int]) -> frozenset[int]:
 
 def moves_limit(index: Index, edition: int, command: RecordCommand) -> bool:
     """Law 2: whether a repetition sets another `valid_until`; an absent one keeps the old."""
-    if "valid_until" not in command.model_fields_set:
+    if command.valid_until is UNSET:
         return False
     limit = index.limits.get(edition)
     return (limit.moment_us if limit else None) != command.valid_until

@@ -55,7 +55,7 @@ class Mirror:
 
     def show(self, records: Iterable[int]) -> None:
         """Write the states of these records too: they were appended without."""
-        with self.live.lock:
+        with self.live.durable:
             index = self.live.index
             for seq in records:
                 self._mark(index.edition[seq], seq)
@@ -91,11 +91,11 @@ class Mirror:
     async def _compare_all(self, written: int) -> None:
         """Find what differs from what was written by others, or before this process was there."""
         if written == self.live.head.seq:
-            with self.live.lock:
+            with self.live.durable:
                 self.live.index.dirty = {}
             return
         _, shown = await self.store.read_states(self.live.name)
-        with self.live.lock:
+        with self.live.durable:
             index = self.live.index
             reader = Reader(index)
             dirty: dict[int, int] = {}
@@ -108,7 +108,7 @@ class Mirror:
             index.dirty = dirty
 
     async def _write_dirty(self) -> None:
-        with self.live.lock:
+        with self.live.durable:
             index = self.live.index
             dirty, index.dirty = index.dirty or {}, {}
             upto = index.head.seq
@@ -124,7 +124,7 @@ class Mirror:
         try:
             await self.store.write_states(self.live.name, self.holder, states, upto)
         except BaseException:
-            with self.live.lock:
+            with self.live.durable:
                 for edition, since in dirty.items():
                     self._mark(edition, since)
             raise

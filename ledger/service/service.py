@@ -133,12 +133,19 @@ class LedgerService:
 
     async def submit(self, commands: Sequence[Command]) -> Submission:
         """Batches of one caller, as `Committer.submit`. Raises Unavailable when the ledger was closed meanwhile."""
+        return await self.committer.answered(self.enqueue(commands))
+
+    def enqueue(self, commands: Sequence[Command], follows: Submission | None = None) -> Submission:
+        """The same, to be waited for later: as `Committer.enqueue`."""
         if self._closed:
             raise Unavailable(f"{self.name!r} has been closed here; nothing was recorded", ledger=self.name)
-        return await self.committer.submit(commands)
+        return self.committer.enqueue(commands, follows)
 
     async def _note_expiries(self) -> None:
-        await self.committer.note()
+        """Before anything else the committer notes what has expired; this batch records nothing besides."""
+        from ledger.model.command import BatchCommand
+
+        await self.committer.submit([BatchCommand(commands=[])])
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -185,7 +192,7 @@ class LedgerService:
         return self._judged(refs, max_age_s)
 
     def _judged(self, refs: list[str], max_age_s: float | None, *, behind: bool = False) -> Report:
-        with self.live.lock:
+        with self.live.durable:
             reader = self._reader(max_age_s)
             found = [Verdict(str(ref), UNKNOWN, "behind") for ref in refs] if behind else reader.check(refs)
             return Report(self.live.revision, reader.index.clock_us, refs, found)
@@ -193,7 +200,7 @@ class LedgerService:
     async def why(self, ref: str, max_age_s: float | None = None) -> Explanation:
         """The verdict, and the path from the root cause to the entry. Raises NotFound, Ambiguous, Malformed."""
         await self.follower.refresh()
-        with self.live.lock:
+        with self.live.durable:
             reader = self._reader(max_age_s)
             seq = record_named(reader.index, resolve(reader.index, ref))
             verdict, steps = reader.verdict_of(seq, ref), reader.path(reader.index.edition[seq])
@@ -205,7 +212,7 @@ class LedgerService:
     async def entry(self, ref: str) -> EntryView:
         """The entry a reference names; `@42` names an event itself. Raises NotFound, Ambiguous, Malformed."""
         await self.follower.refresh()
-        with self.live.lock:
+        with self.live.durable:
             index = self.live.index
             literal = ref[1:] if ref[:1] == "@" and ref[1:].isascii() and ref[1:].isdigit() else ""
             seq = int(literal) if literal and 0 < int(literal) < len(index.kind) else resolve(index, ref)
@@ -225,7 +232,7 @@ class LedgerService:
     ) -> list[EntryView]:
         """Entries in the order of the log, after entry `after`; `current`: only the current version of each key."""
         await self.follower.refresh()
-        with self.live.lock:
+        with self.live.durable:
             seqs = list(self._matching(kinds, key_prefix, state, current, after))
         found: list[EntryView] = []
         for start in range(0, len(seqs), PAGE_ENTRIES):
@@ -238,7 +245,7 @@ class LedgerService:
     async def history(self, ref: str) -> list[EntryView]:
         """Every entry about what a reference names, oldest first: all versions of its key and all events on them."""
         await self.follower.refresh()
-        with self.live.lock:
+        with self.live.durable:
             index = self.live.index
             seqs = entries_about(index, index.edition[resolve(index, ref)])
         return await self._views(seqs)
@@ -254,7 +261,7 @@ class LedgerService:
     async def remediation(self) -> list[Remedy]:
         """Executed mutations that lost their ground: those to be repaired first, then those that lapsed."""
         await self.follower.refresh()
-        with self.live.lock:
+        with self.live.durable:
             reader = self._reader()
             acts = acts_without_ground(reader.index)
             newest = {act.edition: reader.index.newest[act.edition] for act in acts}
@@ -272,7 +279,7 @@ class LedgerService:
         state_seq = None
         if isinstance(self.store, StateStore):
             state_seq = await self.store.states_upto(self.name)
-        with self.live.lock:
+        with self.live.durable:
             reader = self._reader()
             index, head = reader.index, reader.index.head
             kinds = Counter(KIND_NAMES[kind] for kind in index.kind[1:])
@@ -297,7 +304,7 @@ class LedgerService:
         """Recompute the chain and validity from nothing and hold them against what is live and what is shown."""
         await self.follower.refresh()
         if self.mirror is not None:
-            with self.live.lock:
+            with self.live.durable:
                 self._reader()  # what expires by now changes states too
             await self.mirror.flush()
         return await audit(self.store, self.live, self.clock, progress)
@@ -357,13 +364,13 @@ class LedgerService:
 
     async def _views(self, seqs: Sequence[int], *, content: bool = True) -> list[EntryView]:
         picked = await self.store.pick(self.name, seqs, content=content)
-        with self.live.lock:
+        with self.live.durable:
             reader = self._reader()
             return [_view(reader, sealed) for sealed in picked]
 
     async def _slice(self, ref: str, *, up: bool, depth: int | None, limit: int) -> GraphSlice:
         await self.follower.refresh()
-        with self.live.lock:
+        with self.live.durable:
             reader = self._reader()
             index = reader.index
             start = index.edition[resolve(index, ref)]

@@ -81,13 +81,10 @@ class Divergence(NamedTuple):
 
 
 class Savepoint(NamedTuple):
+    """How far the journal and the log went. What else was added since then says itself which entry it came with."""
+
     journal: int
     entries: int
-    editions: int
-    justifications: int
-    edges: int
-    events: int
-    keys: int
     head: Head
 
 
@@ -160,6 +157,15 @@ class Index:
         self.newest_of_key = array("i")  # newest version
         self.newest_hex: list[str] = []  # its digest as references carry it: a check compares it 100,000 times a second
 
+        self._key_columns: tuple[Any, ...] = (
+            self.key_names,
+            self.key_kind,
+            self.youngest,
+            self.current,
+            self.newest_of_key,
+            self.newest_hex,
+        )
+
         # Rare facts.
         self.withdrawals: dict[int, tuple[Withdrawal, ...]] = {}  # standing, by edition
         self.support_withdrawals: dict[int, tuple[Withdrawal, ...]] = {}  # standing, by added entry
@@ -176,6 +182,7 @@ class Index:
         self._timers: list[tuple[int, int]] = []  # (moment, edition); may be out of date, `limits` decides
         self._due: set[int] = set()  # editions whose expiry is news, maybe
         self._journal: list[tuple[Any, Any, Any]] | None = None
+        self._settled = 0  # how much of the journal is cut off: a savepoint counts from the first savepoint on
         self._was_valid: dict[int, int] | None = None
         self._watched = 0  # editions there were when watching began
         self._checked_floor: dict[int, int] = {}
@@ -261,52 +268,52 @@ class Index:
         """Remember this state. The first savepoint starts the journal."""
         if self._journal is None:
             self._journal = []
-        return Savepoint(
-            len(self._journal),
-            len(self.kind),
-            len(self.flags),
-            len(self.supports),
-            len(self.premise),
-            len(self.event_entry),
-            len(self.key_names),
-            self.head,
-        )
+        return Savepoint(len(self._journal) + self._settled, len(self.kind), self.head)
 
     def rollback(self, to: Savepoint) -> None:
         """Undo everything applied since `to`."""
         assert self._journal is not None
-        for container, place, old in reversed(self._journal[to.journal :]):
+        kept = to.journal - self._settled
+        for container, place, old in reversed(self._journal[kept:]):
             if old is _MISSING:
                 del container[place]
+                if container is self.noted:
+                    self._due.add(place)
             else:
                 container[place] = old
-        del self._journal[to.journal :]
-        self._truncate(to)
+        del self._journal[kept:]
+        self._truncate(to.entries)
         self.head = to.head
         self._changed()
+
+    def settle(self, upto: Savepoint) -> None:
+        """What was applied before `upto` will not be undone any more; savepoints since then stay good."""
+        assert self._journal is not None
+        del self._journal[: upto.journal - self._settled]
+        self._settled = upto.journal
 
     def release(self) -> None:
         """Stop journalling. Call after the outermost rollback."""
         self._journal = None
+        self._settled = 0
 
-    def _truncate(self, to: Savepoint) -> None:
-        """Cut off the rows that came since."""
+    def _truncate(self, entries: int) -> None:
+        """Cut off the rows that came with entries from `entries` on."""
+        justifications = _rows_before(entries, self.entry_of)
+        edges = self.edges_from[justifications]
         for rows, columns in (
-            (to.entries, (self.kind, self.subject, self.edition, self.version, self.previous)),
-            (to.editions, self._edition_columns),
-            (to.justifications, (self.supports, self.fallen, self.entry_of, self.next_justification)),
-            (to.edges, (self.premise, self.leans, self.next_use)),
-            (to.events, (self.event_entry, self.next_event)),
-            (
-                to.keys,
-                (self.key_names, self.key_kind, self.youngest, self.current, self.newest_of_key, self.newest_hex),
-            ),
+            (entries, (self.kind, self.subject, self.edition, self.version, self.previous)),
+            (_rows_before(entries, self.birth), self._edition_columns),
+            (justifications, (self.supports, self.fallen, self.entry_of, self.next_justification)),
+            (edges, (self.premise, self.leans, self.next_use)),
+            (_rows_before(entries, self.event_entry), (self.event_entry, self.next_event)),
+            (_rows_before(entries, self.newest_of_key), self._key_columns),
         ):
             column: Any
             for column in columns if len(columns[0]) > rows else ():
                 del column[rows:]
-        del self.digest[32 * to.entries :]
-        del self.edges_from[to.justifications + 1 :]
+        del self.digest[32 * entries :]
+        del self.edges_from[justifications + 1 :]
 
     def _put(self, container: Any, place: Any, value: Any) -> None:
         journal = self._journal
@@ -345,14 +352,16 @@ class Index:
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
+    def is_due(self, clock_us: int) -> bool:
+        """Whether something may expire if time passes up to `clock_us`."""
+        return bool(self._timers) and self._timers[0][0] <= clock_us
+
     def advance(self, clock_us: int) -> None:
         """Let time pass: what expires by `clock_us` falls, with all that rests on it. Time never goes back."""
         if clock_us <= self.clock_us:
             return
         self.clock_us = clock_us
         timers = self._timers
-        if not timers or timers[0][0] > clock_us:
-            return
         while timers and timers[0][0] <= clock_us:
             _, edition = heapq.heappop(timers)
             self._judge_limit(edition)
@@ -385,7 +394,8 @@ class Index:
         else:
             self._put(self.limits, edition, Limit(moment_us, entry.seq, moment_us > entry.recorded_at_us))
             # Rolled back, a timer may stay behind: it is harmless, `limits` is asked when it rings.
-            heapq.heappush(self._timers, (moment_us, edition))
+            if moment_us > self.clock_us:
+                heapq.heappush(self._timers, (moment_us, edition))
         self._judge_limit(edition)
 
     def _judge_limit(self, edition: int) -> None:
@@ -456,7 +466,7 @@ class Index:
         self.head = Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
 
     def apply(self, entry: Entry) -> None:
-        """The effect of one entry on validity. Entries come in the order of the log."""
+        """The effect of one entry on validity. Entries come in the order of the log; `head` is left to the caller."""
         assert entry.seq == len(self.kind), f"entry {entry.seq} after {len(self.kind) - 1}"
         self._changed()
         self.advance(entry.recorded_at_us)
@@ -467,7 +477,6 @@ class Index:
             self._apply_record(entry)
         else:
             self._apply_event(entry)
-        self.head = Head(entry.seq, self.head.hash, entry.recorded_at_us)
 
     def _apply_event(self, entry: Entry) -> None:
         match entry:
@@ -582,7 +591,8 @@ class Index:
         if record.kind == "mutation":
             self._put(self.acted_us, edition, record.moment_us)
         for premises in record.because:
-            self._justify(edition, premises, record.seq)
+            self.standing[edition] += self._justify(edition, premises, record.seq)
+            self.first_justification[edition] = len(self.supports) - 1
         self.valid[edition] = not overtaken and (not record.because or self.standing[edition] > 0)
         if older != edition:
             self._put(self.youngest, key, edition)
@@ -590,8 +600,8 @@ class Index:
             self._settle_current(key)
         return edition
 
-    def _justify(self, edition: int, premises: tuple[int, ...], seq: int) -> None:
-        """One more justification. The edition's validity is left to the caller."""
+    def _justify(self, edition: int, premises: tuple[int, ...], seq: int) -> bool:
+        """One more justification; whether it stands. To count it in and chain it up is left to the caller."""
         row, edge = len(self.supports), len(self.premise)
         fallen = 0
         for rests_on in {self.edition[premise]: None for premise in premises}:  # each edition once, in order
@@ -606,9 +616,7 @@ class Index:
         self.entry_of.append(seq)
         self.next_justification.append(self.first_justification[edition])
         self.edges_from.append(edge)
-        self._put(self.first_justification, edition, row)
-        if not fallen:
-            self._put(self.standing, edition, self.standing[edition] + 1)
+        return not fallen
 
     def _apply_justification(self, entry: Justification) -> None:
         self._append_event(entry, itself=bool(entry.because))
@@ -617,7 +625,9 @@ class Index:
         if entry.because:
             first = len(self.supports)
             for premises in entry.because:
-                self._justify(edition, premises, entry.seq)
+                stands = self._justify(edition, premises, entry.seq)
+                self._put(self.first_justification, edition, len(self.supports) - 1)
+                self._put(self.standing, edition, self.standing[edition] + stands)
             self._put(self.added, entry.seq, (first, len(self.supports)))
             self._settle(edition)
         self._set_limit(edition, entry.valid_until_us, entry)
@@ -798,6 +808,14 @@ class Index:
                 standing[supported] = stands
                 if not flags[supported] and not (stood if valid else stands):  # its first to stand, or its last to fall
                     wave.append(supported)
+
+
+def _rows_before(entries: int, column: array[int]) -> int:
+    """How many rows of a column come from entries before `entries`; it says of each row which entry that is."""
+    rows = len(column)
+    while rows and column[rows - 1] >= entries:
+        rows -= 1
+    return rows
 
 
 _NO_DIGEST = bytes(32)
