@@ -112,6 +112,7 @@ class Committer:
         self.landed = landed
         self._waiting: deque[Submission] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._enough: asyncio.Future[None] | None = None  # is set when a slice waits
         self._gathering: _Group | None = None  # being judged
         self._committing: _Group | None = None
 
@@ -127,6 +128,8 @@ class Committer:
         submission = Submission(commands, follows=follows)
         if commands and not submission.blocked:
             self._waiting.append(submission)
+            if self._enough is not None and not self._enough.done() and self._wait(SLICE_COMMANDS):
+                self._enough.set_result(None)
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._run())
         else:
@@ -152,12 +155,20 @@ class Committer:
             if not full and self._wait(1 if commit is None else SLICE_COMMANDS):
                 await self._judge_slice()
                 await asyncio.sleep(0)
+            elif commit is not None and not commit.done() and not full:
+                await self._until_enough_wait(commit)
             elif commit is not None:
                 await self._settle(commit)
                 commit = None
             elif self._gathering is not None:
                 self._committing, self._gathering = self._gathering, None
                 commit = asyncio.create_task(self._commit(self._committing))
+
+    async def _until_enough_wait(self, commit: asyncio.Task[None]) -> None:
+        """Until so many wait that it is worth judging them beside this commit, or it has ended."""
+        self._enough = asyncio.get_running_loop().create_future()
+        await asyncio.wait((commit, self._enough), return_when=asyncio.FIRST_COMPLETED)
+        self._enough = None
 
     def _wait(self, number: int) -> bool:
         """Whether so many commands wait to be judged."""
@@ -331,6 +342,8 @@ class Committer:
         """Its caller need not wait any more; nor need those for whom that was the end."""
         with contextlib.suppress(ValueError):
             self._waiting.remove(submission)
+        if submission.done.done():
+            return  # the rest of it failed before this was answered
         if error is None:
             submission.done.set_result(None)
         else:

@@ -1,0 +1,241 @@
+"""Judging ahead of a commit: readers see what is durable and nothing else, and what did not land is judged anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+from faulty import FaultyStore
+from histories import ALL_REFS, Author
+
+from ledger import AsyncLedger
+from ledger.errors import LedgerError, NotFound, Refused, Unavailable
+from ledger.model.entry import Head, Sealed
+from ledger.model.verdict import Report
+from ledger.service import committer
+from ledger.store.base import NodeState
+from ledger.store.memory import MemoryStore
+from ledger.testing.clock import ManualClock
+from ledger.validity.oracle import Oracle
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handful of commands is a bulk here."""
+    monkeypatch.setattr(committer, "SLICE_COMMANDS", 2)
+    monkeypatch.setattr(committer, "UNAVAILABLE_AFTER_S", 0.3)
+    monkeypatch.setattr(committer, "FIRST_PAUSE_S", 0.001)
+
+
+class GatedStore(MemoryStore):
+    """Commits when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Semaphore(0)
+        self.let = asyncio.Semaphore(0)
+
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
+        self.asked.release()
+        await self.let.acquire()
+        await super().append(ledger, expects, entries, states)
+
+
+def document(number: int, **more: Any) -> dict[str, Any]:
+    return {"op": "record", "kind": "dependency", "key": f"d/{number}", "content": number, **more}
+
+
+async def turns(number: int = 20) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def test_readers_see_nothing_of_what_is_judged_and_not_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    d/0 … d/3 commit; d/4 … d/7 are judged on top    -> all not_found
+    the first four land                              -> they are fresh, the others not_found
+    """
+    monkeypatch.setattr(committer._Group, "__init__", _groups_of(4))
+    store = GatedStore()
+    refs = [f"d/{number}" for number in range(8)]
+    async with AsyncLedger.open(store) as ledger:
+        first = [asyncio.create_task(ledger.record("dependency", n, key=f"d/{n}")) for n in range(4)]
+        await store.asked.acquire()
+        later = [asyncio.create_task(ledger.record("dependency", n, key=f"d/{n}")) for n in range(4, 8)]
+        await turns()
+        assert ledger._service.live.ahead.seq == 8, "nothing was judged ahead"
+        for _ in range(2):  # to look undoes what was applied; to look again finds the same
+            assert (await ledger.check(refs)).fresh == []
+            assert ledger.revision.startswith("main@0.")
+        store.let.release()
+        await asyncio.gather(*first)
+        assert (await ledger.check(refs)).fresh == refs[:4]
+        store.let.release()
+        await asyncio.gather(*later)
+        assert (await ledger.check(refs)).fresh == refs
+        assert (await ledger.audit()).ok
+
+
+def _groups_of(size: int) -> Any:
+    make = committer._Group.__init__
+
+    def smaller(group: Any, head: Head, **given: Any) -> None:
+        make(group, head, **{"room": size, **given})
+
+    return smaller
+
+
+async def test_a_command_repeated_while_its_first_try_commits_is_answered_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(committer, "SLICE_COMMANDS", 1)
+    store = GatedStore()
+    async with AsyncLedger.open(store) as ledger:
+        tries = [asyncio.create_task(ledger.record("belief", 1, idempotency_key="once"))]
+        await store.asked.acquire()
+        tries.append(asyncio.create_task(ledger.record("belief", 1, idempotency_key="once")))
+        await turns()
+        assert not tries[1].done(), "answered before what it repeats was durable"
+        store.let.release()
+        first, again = await asyncio.gather(*tries)
+        assert (first.entry, again.entry, again.replayed) == ("@1", "@1", True)
+
+
+async def test_nothing_behind_a_refused_line_of_an_import_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the lines behind it were on their way already."""
+    monkeypatch.setattr("ledger.service.interchange.WINDOW_LINES", 10)
+    monkeypatch.setattr("ledger.service.interchange.READ_LINES", 5)
+    lines = [document(number) for number in range(40)]
+    lines[14] = {"op": "revoke", "target": "nobody"}
+
+    class Leisurely(MemoryStore):
+        async def append(self, *given: Any) -> None:
+            await asyncio.sleep(0.05)
+            await super().append(*given)
+
+    async with AsyncLedger.open(Leisurely()) as ledger:
+        with pytest.raises(NotFound) as refused:
+            await ledger.import_lines([orjson.dumps(line) for line in lines])
+        assert refused.value.details["line"] == 15
+        assert [entry.key for entry in await ledger.entries()] == [f"d/{number}" for number in range(14)]
+
+
+async def test_a_store_that_fails_an_import_leaves_nothing_behind_the_line_it_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ledger.service.interchange.WINDOW_LINES", 10)
+    monkeypatch.setattr("ledger.service.interchange.READ_LINES", 5)
+
+    class Dying(MemoryStore):
+        commits = 0
+
+        async def append(self, *given: Any) -> None:
+            self.commits += 1
+            if self.commits > 1:
+                raise Unavailable("gone")
+            await super().append(*given)
+
+    async with AsyncLedger.open(Dying()) as ledger:
+        with pytest.raises(Unavailable) as gone:
+            await ledger.import_lines([orjson.dumps(document(number)) for number in range(40)])
+        entries = await ledger.entries()
+        assert 0 < len(entries) < 40
+        assert gone.value.details["line"] == len(entries) + 1
+
+
+async def test_what_did_not_land_is_gone() -> None:
+    """The next write is judged as if it had never been."""
+
+    class Away(MemoryStore):
+        away = True
+
+        async def append(self, *given: Any) -> None:
+            if self.away:
+                raise Unavailable("away")
+            await super().append(*given)
+
+    store = Away()
+    async with AsyncLedger.open(store) as ledger:
+        with pytest.raises(Unavailable):
+            await ledger.record("dependency", 1, key="d")
+        store.away = False
+        result = await ledger.record("dependency", 2, key="d", expects=0)
+        assert (result.entry, result.ref) == ("@1", "d@1")
+
+
+class Slow(FaultyStore):
+    """Faults, and commits that take a while, so that others come in between."""
+
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
+        await turns(self.random.randint(0, 30))
+        await super().append(ledger, expects, entries, states)
+        await turns(self.random.randint(0, 10))
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_every_answer_is_that_of_a_durable_prefix(seed: int) -> None:
+    """Writers in bulk, readers all the while, faults and intruders: each report equals the oracle at its revision."""
+    store, clock = Slow(seed, share=0.15 if seed % 2 else 0.0), ManualClock()
+    store.healthy = True
+    reports: list[Report] = []
+    async with AsyncLedger.open(store, clock=clock) as ledger:
+        store.healthy = False
+        chance, author = random.Random(seed), Author(seed)
+
+        async def write() -> None:
+            for _ in range(12):
+                await turns(chance.randint(0, 3))
+                _, command = author.step(ledger)
+                clock.wait(chance.choice([0, 0, 0, 1, 3]))
+                with contextlib.suppress(Refused):
+                    await _patiently(lambda command=command: ledger._service.apply(command))
+
+        async def read() -> None:
+            while any(not writer.done() for writer in writers):
+                await turns(chance.randint(1, 40))
+                reports.append(await _patiently(lambda: ledger.check(ALL_REFS)))
+
+        writers = [asyncio.create_task(write()) for _ in range(8)]
+        await asyncio.gather(read(), *writers)
+        store.healthy = True
+        log = [sealed async for sealed in ledger._service.sealed()]
+        for report in reports:
+            seq, _, mark = report.revision.rpartition("@")[2].partition(".")
+            assert int(seq) == 0 or log[int(seq) - 1].hash.hex().startswith(mark), "a revision that never was"
+            oracle = Oracle([sealed.entry for sealed in log[: int(seq)]])
+            for verdict in report.verdicts:
+                assert verdict == oracle.verdict(verdict.ref, report.clock_us, None)
+        audit = await ledger.audit()
+        assert audit.ok, audit.problems
+    assert len({report.revision for report in reports}) > 5
+
+
+async def _patiently(ask: Any) -> Any:
+    while True:
+        try:
+            return await ask()
+        except Refused:
+            raise
+        except LedgerError as error:
+            assert error.retry, error
+            await asyncio.sleep(0)
+
+
+class Kind(enum.StrEnum):
+    POLICY = "dependency"
+
+
+async def test_texts_of_a_class_of_their_own_are_texts() -> None:
+    async with AsyncLedger.open("memory:") as ledger:
+        result = await ledger.record(Kind.POLICY, 1, key=Kind.POLICY, actor=Kind.POLICY)
+        assert result.ref == "dependency@1"
