@@ -121,10 +121,12 @@ async def test_nothing_behind_a_refused_line_of_an_import_is_recorded(monkeypatc
             await asyncio.sleep(0.05)
             await super().append(*given)
 
-    async with AsyncLedger.open(Leisurely()) as ledger:
+    store = Leisurely()
+    async with AsyncLedger.open(store) as ledger:
         with pytest.raises(NotFound) as refused:
             await ledger.import_lines([orjson.dumps(line) for line in lines])
         assert refused.value.details["line"] == 15
+    async with AsyncLedger.open(store) as ledger:  # what was still under way has been answered
         assert [entry.key for entry in await ledger.entries()] == [f"d/{number}" for number in range(14)]
 
 
