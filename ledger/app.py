@@ -12,10 +12,12 @@ import functools
 import inspect
 import threading
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
     Coroutine,
+    Generator,
     Iterable,
     Iterator,
     Mapping,
@@ -27,11 +29,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from ledger.clock import Clock, system_clock
 from ledger.errors import LedgerError, Malformed
+from ledger.model.change import Change
 from ledger.model.entry import Head
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import Report
 from ledger.model.view import EntryView, Explanation, GraphSlice, Remedy, Status
 from ledger.service.audit import AuditReport, Progress
+from ledger.service.follower import MAX_LAG_S, REACH_S
+from ledger.service.ledgers import Ledgers
 from ledger.service.service import GRAPH_NODES_MAX, LedgerService
 from ledger.store.address import open_store
 from ledger.store.base import Store
@@ -66,6 +71,10 @@ class AsyncLedger:
 
     Writes raise Refused (with a stable `code`) when a law forbids them, StoreError when the store cannot; reads of one
     reference raise NotFound, Ambiguous or Malformed. `check` never raises for a reference: unknown is a verdict.
+
+    Reads take `at_least`, a revision such as `result.revision`: the answer is not older, whichever process wrote it.
+    ForeignRevision is raised for one of another ledger or history, Behind (by `check`: unknown) for one that this
+    process does not hear of in time.
     """
 
     def __init__(self, service: LedgerService) -> None:
@@ -80,15 +89,19 @@ class AsyncLedger:
         create: bool = True,
         dry_run: bool = False,
         clock: Clock = system_clock,
+        max_lag_s: float = MAX_LAG_S,
+        reach_s: float = REACH_S,
         progress: Callable[[int], None] | None = None,
     ) -> _Opening:
         """Open a ledger: `async with AsyncLedger.open(…) as ledger`, or `ledger = await AsyncLedger.open(…)`.
 
         Store addresses: `sqlite:///file.db`, `memory:`, `bolt://host:7687[/database]`, `neo4j://…` (also `+s`). Nothing
         is created before the first write; with `create=False` a ledger that does not exist raises NoSuchLedger. With
-        `dry_run` all that is written is judged, answered and kept in memory, and the store stays as it is.
+        `dry_run` all that is written is judged, answered and kept in memory, and the store stays as it is. When nothing
+        was heard from the store for `max_lag_s` seconds, no check answers fresh; `reach_s` is how long a read waits for
+        the revision it names.
         """
-        return _Opening(lambda: cls._open(store, ledger, create, dry_run, clock, progress))
+        return _Opening(lambda: cls._open(store, ledger, create, dry_run, clock, max_lag_s, reach_s, progress))
 
     @classmethod
     async def _open(
@@ -98,20 +111,25 @@ class AsyncLedger:
         create: bool,
         dry_run: bool,
         clock: Clock,
+        max_lag_s: float,
+        reach_s: float,
         progress: Callable[[int], None] | None,
     ) -> AsyncLedger:
         place = open_store(store) if isinstance(store, str) else store
-        service = LedgerService(Rehearsal(place) if dry_run else place, ledger, clock)
+        place = Rehearsal(place) if dry_run else place
+        opened = cls(LedgerService(place, ledger, clock, max_lag_s=max_lag_s, reach_s=reach_s))
         try:
-            await service.open(create=create, progress=progress)
+            await opened._service.store.open(create=create)
+            await opened._service.open(create=create, progress=progress)
         except BaseException:
-            await service.close()
+            await opened.close()
             raise
-        return cls(service)
+        return opened
 
     async def close(self) -> None:
         """Answer what waits, and let go of the store."""
         await self._service.close()
+        await self._service.store.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -271,16 +289,23 @@ class AsyncLedger:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    async def check(self, refs: Refs, *, max_age_s: float | None = None) -> Report:
-        """A verdict for each reference, in the order asked; all as of one revision."""
-        return await self._service.check(refs, max_age_s)
+    async def check(
+        self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
+    ) -> Report:
+        """A verdict for each reference, in the order asked; all as of one revision.
 
-    async def why(self, ref: str, *, max_age_s: float | None = None) -> Explanation:
+        With `full` as of all that the store holds now: it is asked first.
+        """
+        return await self._service.check(refs, max_age_s, at_least=at_least, full=full)
+
+    async def why(self, ref: str, *, max_age_s: float | None = None, at_least: str | None = None) -> Explanation:
         """The verdict, and the path from the root cause to it."""
+        await self._service.reach(at_least)
         return await self._service.why(ref, max_age_s)
 
-    async def entry(self, ref: str) -> EntryView:
+    async def entry(self, ref: str, *, at_least: str | None = None) -> EntryView:
         """The entry a reference names; `@42` names an event itself."""
+        await self._service.reach(at_least)
         return await self._service.entry(ref)
 
     async def entries(
@@ -294,8 +319,10 @@ class AsyncLedger:
         after: int = 0,
         limit: int = 100,
         content: bool = True,
+        at_least: str | None = None,
     ) -> list[EntryView]:
         """Entries after entry `after`, in order; `current`: only the current version of each key."""
+        await self._service.reach(at_least)
         return await self._service.entries(
             kinds=kinds,
             key_prefix=key_prefix,
@@ -307,20 +334,28 @@ class AsyncLedger:
             content=content,
         )
 
-    async def history(self, ref: str) -> list[EntryView]:
+    async def history(self, ref: str, *, at_least: str | None = None) -> list[EntryView]:
         """Every version of a key and every event about them, oldest first."""
+        await self._service.reach(at_least)
         return await self._service.history(ref)
 
-    async def causes(self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX) -> GraphSlice:
+    async def causes(
+        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+    ) -> GraphSlice:
         """What it rests on, and what felled any of that."""
+        await self._service.reach(at_least)
         return await self._service.causes(ref, depth, limit)
 
-    async def consequences(self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX) -> GraphSlice:
+    async def consequences(
+        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+    ) -> GraphSlice:
         """What rests on it."""
+        await self._service.reach(at_least)
         return await self._service.consequences(ref, depth, limit)
 
-    async def remediation(self) -> list[Remedy]:
+    async def remediation(self, *, at_least: str | None = None) -> list[Remedy]:
         """Executed mutations that lost their ground (law 16)."""
+        await self._service.reach(at_least)
         return await self._service.remediation()
 
     async def status(self) -> Status:
@@ -330,6 +365,14 @@ class AsyncLedger:
     async def audit(self, *, progress: Progress | None = None) -> AuditReport:
         """Compute everything again from nothing and compare (law 13)."""
         return await self._service.audit(progress)
+
+    def changes(self, after: str | None = None) -> AsyncGenerator[Change]:
+        """What each batch does to the ledger, one change a batch, in order; it goes on until closed.
+
+        Behind revision `after` without gap or repetition, or from now on. SlowReader is raised when this process
+        records faster than its changes are taken; it names the revision to resume after.
+        """
+        return self._service.changes(after)
 
     def export(self, *, entries: bool = False) -> AsyncIterator[bytes]:
         """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""
@@ -392,12 +435,16 @@ class Ledger:
         create: bool = True,
         dry_run: bool = False,
         clock: Clock = system_clock,
+        max_lag_s: float = MAX_LAG_S,
+        reach_s: float = REACH_S,
         progress: Callable[[int], None] | None = None,
     ) -> Self:
         """As `AsyncLedger.open`: `with Ledger.open("sqlite:///ledger.db") as ledger`. Raises StoreError."""
         loop = _Loop()
         try:
-            return cls(loop, loop.run(AsyncLedger._open(store, ledger, create, dry_run, clock, progress)))
+            return cls(
+                loop, loop.run(AsyncLedger._open(store, ledger, create, dry_run, clock, max_lag_s, reach_s, progress))
+            )
         except BaseException:
             loop.close()
             raise
@@ -427,11 +474,32 @@ class Ledger:
         """The last entry this process has heard of."""
         return self._ledger.revision
 
-    def check(self, refs: Refs, *, max_age_s: float | None = None) -> Report:
-        """A verdict for each reference, in the order asked; all as of one revision."""
-        if not isinstance(refs, str) and (report := self._ledger._service.check_now(refs, max_age_s)) is not None:
-            return report
-        return self._wait(self._ledger.check(refs, max_age_s=max_age_s))
+    def check(
+        self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
+    ) -> Report:
+        """A verdict for each reference, in the order asked; all as of one revision.
+
+        With `full` as of all that the store holds now: it is asked first.
+        """
+        if not full and not isinstance(refs, str):
+            report = self._ledger._service.check_now(refs, max_age_s, at_least)
+            if report is not None:
+                return report
+        return self._wait(self._ledger.check(refs, max_age_s=max_age_s, at_least=at_least, full=full))
+
+    def changes(self, after: str | None = None) -> Generator[Change]:
+        """As `AsyncLedger.changes`; each step waits for the next change."""
+        return self._each(self._ledger.changes(after))
+
+    def _each(self, items: AsyncGenerator[T]) -> Generator[T]:
+        while True:
+            item = self._wait(anext(items))
+            try:
+                yield item
+            except GeneratorExit:
+                if not self._loop.closed:
+                    self._wait(items.aclose())
+                raise
 
     def export(self, *, entries: bool = False) -> Iterator[bytes]:
         """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""
@@ -513,6 +581,20 @@ async def _end_others() -> None:
             task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+def open_ledgers(
+    store: str | Store = "sqlite:///ledger.db",
+    *,
+    clock: Clock = system_clock,
+    max_lag_s: float = MAX_LAG_S,
+    reach_s: float = REACH_S,
+) -> Ledgers:
+    """All ledgers of a store address, for a process that serves them: `async with open_ledgers(…) as ledgers`.
+
+    Raises BadAddress; nothing is connected yet.
+    """
+    return Ledgers(open_store(store) if isinstance(store, str) else store, clock, max_lag_s, reach_s)
 
 
 async def migrate(store: str) -> int | None:

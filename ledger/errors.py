@@ -6,12 +6,14 @@
     │   ├── KindConflict  NotAPremise  NotCurrent  AmendmentChangesSupport
     │   ├── CircularSupport  CircularSupersession  SelfDefeating  StalePremise
     │   ├── NotRevocable  NotStanding  SeveralWithdrawals  NothingToLift  ErasedIsFinal
-    │   └── IdempotencyConflict
+    │   └── IdempotencyConflict  ForeignRevision
     ├── StoreError            the store cannot do it
     │   ├── Unavailable       it does not answer now; trying again helps
+    │   ├── Behind            this process does not know yet what the store holds; trying again helps
     │   ├── BadAddress  NoSuchLedger  NoSuchDatabase  SchemaMismatch  ReadOnly  Full  Locked
     │   └── Corrupt           what was read is not what was written (audit tells more)
     ├── HeadMoved             another writer was first; the service catches up and judges anew
+    ├── SlowReader            a watcher fell behind the changes; resuming after the revision it names helps
     ├── StaleContext          a guard told to raise found something that is not fresh
     └── Usage  FileTrouble  Interrupted       of the command line: misunderstood, no such file, Ctrl-C
 
@@ -157,6 +159,12 @@ class IdempotencyConflict(Refused):
     code = "idempotency_conflict"
 
 
+class ForeignRevision(Refused):
+    """The revision belongs to another ledger, or to another history of this one: a fork, or a restored back-up."""
+
+    code = "foreign_revision"
+
+
 class StoreError(LedgerError):
     """The store cannot do what was asked."""
 
@@ -167,6 +175,13 @@ class Unavailable(StoreError):
     """The store does not answer; nothing is known, so nothing is fresh."""
 
     code = "unavailable"
+    retry = True
+
+
+class Behind(StoreError):
+    """This process has not heard of the revision asked for, or of anything for longer than `max_lag_s`."""
+
+    code = "behind"
     retry = True
 
 
@@ -223,6 +238,13 @@ class HeadMoved(LedgerError):
     """The ledger grew past the head this write was judged against."""
 
     code = "head_moved"
+    retry = True
+
+
+class SlowReader(LedgerError):
+    """A watcher of changes took none for so long that he missed some; `details["revision"]` is where to resume."""
+
+    code = "slow_reader"
     retry = True
 
 

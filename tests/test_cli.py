@@ -108,6 +108,17 @@ def test_check_counts_what_was_not_verified_lately_as_fallen(page: Terminal) -> 
     assert page.run("check", "docs/config", LEDGER_MAX_AGE="0").exit_code == 1
 
 
+def test_check_names_a_revision_it_must_have_reached(page: Terminal) -> None:
+    """One that does not come makes everything unknown; one of another history, or none at all, is an error."""
+    revision = page.json("check", "docs/config")["revision"]
+    assert page.run("check", "docs/config", "--at-least", revision).exit_code == 0
+    ahead = page.run("check", "docs/config", "--at-least", "main@7.9f3c1a2b")
+    assert (ahead.exit_code, "unknown  behind  docs/config" in ahead.stdout) == (1, True)
+    for token, code in (("main@6.00000000", "foreign_revision"), ("yesterday", "malformed")):
+        refused = page.run("check", "docs/config", "--at-least", token)
+        assert (refused.exit_code, f"({code})" in refused.stderr) == (2, True)
+
+
 def test_half_characters_are_shown_and_not_stumbled_over(page: Terminal) -> None:
     result = page.run("check", "a\udcff")
     assert (result.exit_code, result.stdout.splitlines()[0]) == (1, "unknown  malformed  a\\udcff")

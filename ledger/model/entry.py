@@ -6,10 +6,13 @@ Entries are immutable and name only earlier entries, by their number `seq`. Time
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import ClassVar, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+from ledger.errors import Malformed
 
 GENESIS = bytes(32)
 """The hash before the first entry."""
@@ -156,7 +159,10 @@ class Attempt(Event, frozen=True, tag="attempt"):
 
 
 class Expiry(Event, frozen=True, tag="expiry"):
-    """Tells watchers that `valid_until` has passed; no verdict depends on it."""
+    """Tells watchers that `valid_until` has passed, and what fell with that; no verdict depends on it."""
+
+    fell: int = 0  # as in a Request: this one mostly answers none
+    fell_first: tuple[int, ...] = ()
 
 
 AnyEntry = (
@@ -231,6 +237,32 @@ def head_after(sealed: Sealed) -> Head:
     return Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
 
 
+MARK_BYTES = 4
+"""How much of the chain hash a revision carries, as twice as many hex digits."""
+
+_REVISION = re.compile(r"([a-z0-9][a-z0-9._-]{0,62})@(0|[1-9][0-9]{0,14})\.([0-9a-f]{8})", re.ASCII)
+
+
+class Revision(NamedTuple):
+    """A position of the log, read from its token; `mark` begins the chain hash there."""
+
+    ledger: str
+    seq: int
+    mark: bytes
+
+
 def revision_token(ledger: str, seq: int, chain: bytes) -> str:
     """A position of the log, such as `main@1042.9f3c1a2b`."""
-    return f"{ledger}@{seq}.{chain[:4].hex()}"
+    return f"{ledger}@{seq}.{chain[:MARK_BYTES].hex()}"
+
+
+def parse_revision(token: str, field: str) -> Revision:
+    """What a token says. Raises Malformed, naming the field it was given in."""
+    match = _REVISION.fullmatch(token) if isinstance(token, str) else None
+    if match is None:
+        raise Malformed(
+            f"{field}: {str(token)[:80]!r} is no revision, like main@1042.9f3c1a2b (ledger, entry, 8 hex digits)",
+            field=field,
+        )
+    ledger, seq, mark = match.groups()
+    return Revision(ledger, int(seq), bytes.fromhex(mark))

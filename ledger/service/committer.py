@@ -237,7 +237,7 @@ class Committer:
                 return
             part = _Group(group.end, remembered=group.remembered)
             judge = Judge(index, index.clock_us, part.remembered)
-            for edition in index.news_of_expiry():
+            for edition in index.retract_expiries():
                 expire = ExpireCommand(target=f"@{index.newest[edition]}")
                 self._seal(part, judge.judge(expire))
             for submission, commands in taken:

@@ -79,6 +79,9 @@ class Drafts:
         # An expiry that the ledger notes itself answers nobody.
         if command.sent_digest:
             self._sign(entry, (_request(command, position, answer),))
+        else:
+            msgspec.structs.force_setattr(entry, "fell", fell.number)
+            msgspec.structs.force_setattr(entry, "fell_first", fell.first)
         self.made.append(Draft(entry, content))
         return answer
 

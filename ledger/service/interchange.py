@@ -126,7 +126,7 @@ async def _commit_windows(
     def send() -> None:
         follows = under_way[-1].submission if under_way else None
         commands = [command for _, command in window]
-        under_way.append(_Window([number for number, _ in window], ledger.committer.enqueue(commands, follows)))
+        under_way.append(_Window([number for number, _ in window], ledger.enqueue(commands, follows)))
         window.clear()
 
     parser, source = LineParser(), iter(lines)

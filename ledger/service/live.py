@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
 from ledger.errors import Corrupt
-from ledger.model.entry import EMPTY, Head, Sealed, head_after, revision_token
+from ledger.model.entry import EMPTY, GENESIS, MARK_BYTES, Head, Sealed, head_after, revision_token
 from ledger.store.base import PAGE_ENTRIES, Store
 from ledger.validity.index import Index, Savepoint
+from ledger.validity.resolve import name_of
+
+SETTLING_S = (0.01, 0.05, 0.2, 0.5)
+"""Pauses between looks at a head that is older than ours: a Neo4j shows a commit in parts, for milliseconds."""
 
 
 class Live:
@@ -29,6 +35,11 @@ class Live:
         self.head = EMPTY
         self.durable = _Durable(self)
         self.index = Index()  # to be looked at `with durable` or `with judging` alone
+        self.heard_s = -math.inf
+        """When, on the monotonic clock, all that the store held was known here."""
+        self.listener: Callable[[Sequence[Sealed]], None] | None = None
+        """Is told what was taken in, whole batches only, when the index has it."""
+        self._chain = bytearray(GENESIS[:MARK_BYTES])  # how the chain hash of each durable entry begins
         self._lock = threading.RLock()
         self._reading = asyncio.Lock()
         self._ahead: deque[Sealed] = deque()  # judged on top of `head`, in order
@@ -46,37 +57,65 @@ class Live:
 
     # -- following the log --------------------------------------------------------------------------------------------
 
+    def mark(self, seq: int) -> bytes | None:
+        """How the chain hash of a durable entry begins; None if the entry is not known here.
+
+        4 bytes an entry, where the index takes 390: so a check that names a revision asks the store for nothing.
+        """
+        return bytes(self._chain[seq * MARK_BYTES : (seq + 1) * MARK_BYTES]) or None
+
+    def name_of(self, seq: int) -> str:
+        """How people name a durable entry. It never changes: what is ahead need not be undone to look."""
+        with self._lock:
+            return name_of(self.index, seq)
+
     async def catch_up(self, progress: Callable[[int], None] | None = None) -> None:
-        """Take in what others wrote. Raises Corrupt when the log there is not the one we followed."""
+        """Take in all that the store holds now. Raises Corrupt when the log there is not the one we followed."""
+        asked_s = time.monotonic()
         async with self._reading:
-            while True:
-                after = self.head.seq
-                page = await self.store.read(self.name, after, PAGE_ENTRIES)
-                if not page:
+            for pause_s in SETTLING_S:
+                began_s, seen = time.monotonic(), self.head
+                if self.heard_s > asked_s:
+                    return  # of those who ask at once, the first asks for all
+                head = await self.store.head(self.name) or EMPTY
+                await self._read_on(head.seq, progress)
+                if head.seq >= seen.seq and self.mark(head.seq) == head.hash[:MARK_BYTES]:
+                    self.heard_s = began_s
                     return
-                if page[-1].entry.seq <= after:
-                    raise Corrupt(f"{self.name!r} has entry {page[-1].entry.seq} again behind entry {after}")
-                self.take_in([sealed for sealed in page if sealed.entry.seq > self.head.seq])
-                if progress is not None:
-                    progress(len(page))
-                if len(page) < PAGE_ENTRIES:
-                    return
-                await asyncio.sleep(0)
+                await asyncio.sleep(pause_s)
+        raise Corrupt(
+            f"{self.name!r} is at entry {head.seq} in the store and went as far as {self.head.seq} before: "
+            "that is another history, such as a back-up restored",
+            ledger=self.name,
+        )
+
+    async def _read_on(self, upto: int, progress: Callable[[int], None] | None) -> None:
+        """Take in the entries that are not known here yet, up to this one."""
+        # While the ledger is opened nobody looks, and a batch as large as the log need not be held together.
+        whole = self.heard_s > -math.inf
+        async for entries in batches_behind(self.store, self.name, self.head.seq, upto, whole=whole):
+            self.take_in(entries)
+            if progress is not None:
+                progress(len(entries))
+            await asyncio.sleep(0)
 
     def take_in(self, entries: Sequence[Sealed]) -> None:
         """Bring committed entries into the index: our own, or those that another process wrote."""
         with self._lock:
-            if self._land(entries):
-                return
-            with self.durable as index:
-                for sealed in entries:
-                    if sealed.entry.seq != self.head.seq + 1:
-                        if sealed.entry.seq <= self.head.seq:
-                            continue  # a reader was faster than the writer's own answer
-                        raise Corrupt(f"{self.name!r} has a gap: entry {sealed.entry.seq} follows {self.head.seq}")
-                    index.take_in(sealed)
-                    self.head = index.head
-                    self._overtake(sealed)
+            known = self.head.seq
+            if not self._land(entries):
+                with self.durable as index:
+                    for sealed in entries:
+                        if sealed.entry.seq != self.head.seq + 1:
+                            if sealed.entry.seq <= self.head.seq:
+                                continue  # a reader was faster than the writer's own answer
+                            raise Corrupt(f"{self.name!r} has a gap: entry {sealed.entry.seq} follows {self.head.seq}")
+                        index.take_in(sealed)
+                        self.head = index.head
+                        self._chain += sealed.hash[:MARK_BYTES]
+                        self._overtake(sealed)
+        if self.listener is not None and self.head.seq > known:
+            self.listener([sealed for sealed in entries if sealed.entry.seq > known])
 
     def _overtake(self, sealed: Sealed) -> None:
         """An entry of the log is the next that we have ahead, or another's; then what we have there is void."""
@@ -141,6 +180,7 @@ class Live:
             self._ahead.popleft()
         self.index.settle(mark)
         self._base, self.head = mark, mark.head
+        self._chain += b"".join(sealed.hash[:MARK_BYTES] for sealed in entries)
         return True
 
     def _hide(self) -> None:
@@ -170,3 +210,25 @@ class _Durable:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live._lock.release()
+
+
+async def batches_behind(
+    store: Store, ledger: str, after: int, upto: int, *, whole: bool = True
+) -> AsyncIterator[list[Sealed]]:
+    """The log behind one end of a batch up to another, in pages; `whole`: none of them ends within a batch.
+
+    So that nobody sees half of one (law 10). Raises Corrupt, StoreError.
+    """
+    held: list[Sealed] = []
+    while after < upto:
+        page = await store.read(ledger, after, min(PAGE_ENTRIES, upto - after))
+        if not page:
+            return
+        if page[-1].entry.seq <= after:
+            raise Corrupt(f"{ledger!r} has entry {page[-1].entry.seq} again behind entry {after}")
+        held += page
+        after = page[-1].entry.seq
+        end = held[-1].entry.batch - held[0].entry.seq if whole and after < upto else len(held)
+        if end > 0:
+            yield held[:end]
+            held = held[end:]

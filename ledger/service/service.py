@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
 import os
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from msgspec import UNSET
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
-from ledger.errors import Corrupt, Malformed, NoSuchLedger, Unavailable
+from ledger.errors import Behind, Corrupt, Malformed, NoSuchLedger, Unavailable
+from ledger.model.change import Change
 from ledger.model.entry import Record, Sealed
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
-from ledger.model.verdict import FRESH, Report
+from ledger.model.verdict import FRESH, UNKNOWN, Report, Verdict
 from ledger.model.view import Edge, EntryView, Explanation, GraphSlice, Node, PathStep, Remedy, Status
 from ledger.service.audit import AuditReport, audit
+from ledger.service.expiry import ExpiryNotes
+from ledger.service.feed import Feed
+from ledger.service.follower import MAX_LAG_S, REACH_S, Follower
 from ledger.service.live import Live
 from ledger.service.mirror import Mirror
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
@@ -32,18 +34,37 @@ from ledger.validity.verdicts import Reader
 
 if TYPE_CHECKING:  # only writing needs the models of commands, and to build them takes longer than a whole check
     from ledger.model.command import Command
-    from ledger.service.committer import Committer
+    from ledger.service.committer import Committer, Submission
 
 GRAPH_NODES_MAX = 1_000
 
 
+async def require_ledger(store: Store, name: str) -> None:
+    """Raises NoSuchLedger, with the names there are, if nobody has written to this one."""
+    if await store.head(name) is None:
+        known = await store.ledgers()
+        hint = f"; here are: {', '.join(known)}" if known else "; nothing has been written here yet"
+        raise NoSuchLedger(f"there is no ledger {name!r}{hint}", ledger=name)
+
+
 class LedgerService:
-    """A ledger in a store, as one process knows it. `open` before use, `close` after.
+    """A ledger in a store, as one process knows it. `open` before use, `close` after; the store is opened by its owner.
+
+    With `note_expiries` what has expired is written down soon after the moment; otherwise with the next write.
 
     Reads answer from the index, which follows the log; contents come from the store. Every answer names its revision.
     """
 
-    def __init__(self, store: Store, name: str = "main", clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str = "main",
+        clock: Clock = system_clock,
+        *,
+        max_lag_s: float = MAX_LAG_S,
+        reach_s: float = REACH_S,
+        note_expiries: bool = False,
+    ) -> None:
         self.store = store
         self.name = check_ledger(name)
         self.clock = clock
@@ -53,45 +74,39 @@ class LedgerService:
             if isinstance(store, StateStore)
             else None
         )
-        self._follower: asyncio.Task[None] | None = None
+        self.follower = Follower(self.live, self._landed, max_lag_s, reach_s)
+        self.feed = Feed(self.live, self.follower)
+        self._notes = ExpiryNotes(self.live, clock, self._note_expiries) if note_expiries else None
+        self._closed = False
 
     async def open(self, *, create: bool = True, progress: Callable[[int], None] | None = None) -> None:
-        """Connect, and follow the log to its end. Raises StoreError; NoSuchLedger if there is none and not `create`."""
-        await self.store.open(create=create)
-        if not create and await self.store.head(self.name) is None:
-            known = await self.store.ledgers()
-            hint = f"; here are: {', '.join(known)}" if known else "; nothing has been written here yet"
-            raise NoSuchLedger(f"there is no ledger {self.name!r}{hint}", ledger=self.name)
+        """Follow the log to its end. Raises StoreError; NoSuchLedger if there is none and not `create`."""
+        if not create:
+            await require_ledger(self.store, self.name)
         if self.mirror is not None:
             self.live.index.dirty = {}
         await self.live.catch_up(progress)
         if self.mirror is not None:
             await self.mirror.start()
-        if self.store.poll_s is not None:
-            self._follower = asyncio.create_task(self._follow(self.store.poll_s))
+        self.follower.start()
+        if self._notes is not None:
+            self._notes.start()
 
-    async def close(self) -> None:
-        """Answer what waits, write the states that are due, and let go of the store."""
+    async def drain(self) -> None:
+        """Wait until every write is answered."""
         if "committer" in self.__dict__:
             await self.committer.drain()
-        if self._follower is not None:
-            self._follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._follower
+
+    async def close(self) -> None:
+        """Take no more writes, answer those that wait, and write the states that are due. The store stays open."""
+        self._closed = True
+        self.feed.close()
+        if self._notes is not None:
+            await self._notes.stop()
+        await self.drain()
+        await self.follower.stop()
         if self.mirror is not None:
             await self.mirror.stop()
-        await self.store.close()
-
-    async def _follow(self, poll_s: float) -> None:
-        """Hear of what other processes write."""
-        while True:
-            await asyncio.sleep(poll_s)
-            # An outage is not news to those who read: they go on with what is known, up to `max_lag`.
-            with contextlib.suppress(Unavailable):
-                head = await self.store.head(self.name)
-                if head is not None and head.seq > self.live.head.seq:
-                    await self.live.catch_up()
-                    await self._landed()
 
     async def _landed(self) -> None:
         if self.mirror is not None:
@@ -111,38 +126,80 @@ class LedgerService:
         from ledger.model.command import parse_command
 
         parsed = parse_command(command) if isinstance(command, Mapping) else command
-        submission = await self.committer.submit([parsed])
+        submission = await self.submit([parsed])
         if submission.refusal is not None:
             raise submission.refusal
         return submission.answers[0]
 
+    async def submit(self, commands: Sequence[Command]) -> Submission:
+        """Batches of one caller, as `Committer.submit`. Raises Unavailable when the ledger was closed meanwhile."""
+        return await self.committer.answered(self.enqueue(commands))
+
+    def enqueue(self, commands: Sequence[Command], follows: Submission | None = None) -> Submission:
+        """The same, to be waited for later: as `Committer.enqueue`."""
+        if self._closed:
+            raise Unavailable(f"{self.name!r} has been closed here; nothing was recorded", ledger=self.name)
+        return self.committer.enqueue(commands, follows)
+
+    async def _note_expiries(self) -> None:
+        """Before anything else the committer notes what has expired; this batch records nothing besides."""
+        from ledger.model.command import BatchCommand
+
+        await self.committer.submit([BatchCommand(commands=[])])
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    async def refresh(self) -> None:
-        """Take in what other processes wrote, where that can be seen cheaply."""
-        if self.live.behind:
-            await self.live.catch_up()
+    @property
+    def lag_s(self) -> float:
+        """Seconds since all that the store held was known here; 0 for a store that each read looks at itself."""
+        return self.follower.lag_s
 
-    def check_now(self, refs: Sequence[str], max_age_s: float | None = None) -> Report | None:
-        """The check without waiting, from any thread; None if the log must be read first."""
-        if self.live.behind:
+    async def reach(self, token: str | None) -> None:
+        """Wait until this process knows of a revision, before a read that must not be older (law 9).
+
+        Raises Malformed, ForeignRevision; Behind when it is not heard of in time.
+        """
+        if token is not None:
+            await self.follower.reach(token)
+
+    def check_now(
+        self, refs: Sequence[str], max_age_s: float | None = None, at_least: str | None = None
+    ) -> Report | None:
+        """The check without waiting, from any thread; None if the store must be asked first."""
+        if not self.follower.is_current() or (at_least is not None and not self.follower.knows(at_least)):
             return None
-        refs = list(refs)
-        with self.live.durable:
-            reader = self._reader(max_age_s)
-            return Report(self.live.revision, reader.index.clock_us, refs, reader.check(refs))
+        return self._judged(list(refs), max_age_s)
 
-    async def check(self, refs: Sequence[str], max_age_s: float | None = None) -> Report:
-        """A verdict for each reference, in order. A reference that cannot be resolved is unknown, never an error."""
+    async def check(
+        self, refs: Sequence[str], max_age_s: float | None = None, *, at_least: str | None = None, full: bool = False
+    ) -> Report:
+        """A verdict for each reference, in order. A reference that cannot be resolved is unknown, never an error.
+
+        As of revision `at_least` or later; with `full`, of all that the store holds when asked. When this process
+        cannot know that in time, or has not heard from the store for too long, all are unknown (`behind`). Raises
+        Malformed and ForeignRevision for `at_least`, StoreError when the store can tell nothing for good.
+        """
         if isinstance(refs, str):
             raise Malformed("refs is a list of references, not one string", field="refs")
-        while (report := self.check_now(refs, max_age_s)) is None:
-            await self.live.catch_up()
-        return report
+        refs = list(refs)
+        try:
+            await self.reach(at_least)
+            if full:
+                await self.follower.hear()
+            await self.follower.refresh()
+        except Behind:
+            return self._judged(refs, max_age_s, behind=True)
+        return self._judged(refs, max_age_s)
+
+    def _judged(self, refs: list[str], max_age_s: float | None, *, behind: bool = False) -> Report:
+        with self.live.durable:
+            reader = self._reader(max_age_s)
+            found = [Verdict(str(ref), UNKNOWN, "behind") for ref in refs] if behind else reader.check(refs)
+            return Report(self.live.revision, reader.index.clock_us, refs, found)
 
     async def why(self, ref: str, max_age_s: float | None = None) -> Explanation:
         """The verdict, and the path from the root cause to the entry. Raises NotFound, Ambiguous, Malformed."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.durable:
             reader = self._reader(max_age_s)
             seq = record_named(reader.index, resolve(reader.index, ref))
@@ -154,7 +211,7 @@ class LedgerService:
 
     async def entry(self, ref: str) -> EntryView:
         """The entry a reference names; `@42` names an event itself. Raises NotFound, Ambiguous, Malformed."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.durable:
             index = self.live.index
             literal = ref[1:] if ref[:1] == "@" and ref[1:].isascii() and ref[1:].isdigit() else ""
@@ -174,7 +231,7 @@ class LedgerService:
         content: bool = True,
     ) -> list[EntryView]:
         """Entries in the order of the log, after entry `after`; `current`: only the current version of each key."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.durable:
             seqs = list(self._matching(kinds, key_prefix, state, current, after))
         found: list[EntryView] = []
@@ -187,7 +244,7 @@ class LedgerService:
 
     async def history(self, ref: str) -> list[EntryView]:
         """Every entry about what a reference names, oldest first: all versions of its key and all events on them."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.durable:
             index = self.live.index
             seqs = entries_about(index, index.edition[resolve(index, ref)])
@@ -203,7 +260,7 @@ class LedgerService:
 
     async def remediation(self) -> list[Remedy]:
         """Executed mutations that lost their ground: those to be repaired first, then those that lapsed."""
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.durable:
             reader = self._reader()
             acts = acts_without_ground(reader.index)
@@ -218,7 +275,7 @@ class LedgerService:
 
     async def status(self) -> Status:
         """Head, counts, and where the ledger is kept."""
-        await self.refresh()
+        await self.follower.refresh()
         state_seq = None
         if isinstance(self.store, StateStore):
             state_seq = await self.store.states_upto(self.name)
@@ -245,7 +302,7 @@ class LedgerService:
 
     async def audit(self, progress: Callable[[str, int, int], None] | None = None) -> AuditReport:
         """Recompute the chain and validity from nothing and hold them against what is live and what is shown."""
-        await self.refresh()
+        await self.follower.refresh()
         if self.mirror is not None:
             with self.live.durable:
                 self._reader()  # what expires by now changes states too
@@ -261,6 +318,16 @@ class LedgerService:
             for sealed in page:
                 yield sealed
             after = page[-1].entry.seq
+
+    def changes(self, after: str | None = None) -> AsyncGenerator[Change]:
+        """What each batch does, one change a batch, in order, without gap or repetition; it goes on until closed.
+
+        Behind revision `after`, those of the past from the log; None: from now on, as known here. The first step
+        raises Malformed, ForeignRevision, Behind for `after`. Any may raise StoreError; SlowReader when more changes
+        came than are kept since the last was taken; Unavailable when the ledger is closed. Both name the `revision` to
+        resume after.
+        """
+        return self.feed.changes(after)
 
     # -- within -------------------------------------------------------------------------------------------------------
 
@@ -302,7 +369,7 @@ class LedgerService:
             return [_view(reader, sealed) for sealed in picked]
 
     async def _slice(self, ref: str, *, up: bool, depth: int | None, limit: int) -> GraphSlice:
-        await self.refresh()
+        await self.follower.refresh()
         with self.live.durable:
             reader = self._reader()
             index = reader.index

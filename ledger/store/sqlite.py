@@ -228,7 +228,8 @@ class SqliteStore(Store):
             with self._translated():
                 connection = self._connection
                 if connection is None:
-                    if not writing and not self.path.exists():
+                    # An empty file is one that another process is making at this moment.
+                    if not writing and not (self.path.exists() and self.path.stat().st_size):
                         return absent
                     connection = self._connect(writing)
                 return work(connection)

@@ -20,6 +20,7 @@ from ledger.store.base import NodeState
 from ledger.testing.desk import Desk, StoreFactory
 from ledger.testing.laws.acts import Acts
 from ledger.testing.laws.answering import Idempotency
+from ledger.testing.laws.barrier import Barrier
 from ledger.testing.laws.causes import Causes
 from ledger.testing.laws.keeping import Carrying, Chain, History
 from ledger.testing.laws.naming import Contents, Disclosure, References
@@ -28,9 +29,10 @@ from ledger.testing.laws.recording import Recording
 from ledger.testing.laws.repeating import Repeating
 from ledger.testing.laws.superseding import Superseding
 from ledger.testing.laws.validity import StaleGround, Validity
+from ledger.testing.laws.watching import Watching
 from ledger.testing.laws.withdrawing import Erasing, Withdrawing
 from ledger.testing.laws.withholding import Withholding
-from ledger.testing.laws.writing import Barrier, Batches
+from ledger.testing.laws.writing import Batches
 from ledger.testing.log import Log, head_of
 from ledger.testing.page import Page
 
@@ -64,6 +66,7 @@ class LedgerContract(
     Idempotency,
     Batches,
     Barrier,
+    Watching,
     Diverging,
     Ageing,
     Expiring,

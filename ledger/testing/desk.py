@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from ledger.app import AsyncLedger
+from ledger.service.follower import MAX_LAG_S, REACH_S
 from ledger.store.base import Store
 from ledger.testing.clock import ManualClock
 from ledger.testing.page import Page
@@ -33,10 +34,13 @@ class Desk:
         store: Store | None = None,
         clock: ManualClock | None = None,
         create: bool = True,
+        max_lag_s: float = MAX_LAG_S,
+        reach_s: float = REACH_S,
     ) -> Page:
         """The test's ledger, or another one beside it with a suffix to its name."""
-        store, clock = store or await self.store(), clock or self.clock
-        page = Page(await AsyncLedger.open(store, self.name + suffix, create=create, clock=clock), clock)
+        store, clock, name = store or await self.store(), clock or self.clock, self.name + suffix
+        ledger = await AsyncLedger.open(store, name, create=create, clock=clock, max_lag_s=max_lag_s, reach_s=reach_s)
+        page = Page(ledger, clock)
         self._open.append(page)
         return page
 

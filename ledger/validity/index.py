@@ -277,6 +277,8 @@ class Index:
         for container, place, old in reversed(self._journal[kept:]):
             if old is _MISSING:
                 del container[place]
+                if container is self.noted:
+                    self._due.add(place)
             else:
                 container[place] = old
         del self._journal[kept:]
@@ -368,6 +370,16 @@ class Index:
         """Editions that expired after their limit was set, and that the log does not say so of yet."""
         self._due = {edition for edition in self._due if self._is_news(edition)}
         return sorted(self._due)
+
+    def retract_expiries(self) -> list[int]:
+        """Let what `news_of_expiry` names stand again, in the order it expired; to be rolled back.
+
+        Applying the entry that tells of one then fells it, and what falls with it is seen.
+        """
+        news = sorted(self.news_of_expiry(), key=lambda edition: (self.limits[edition].moment_us, edition))
+        for edition in news:
+            self._set_flag(edition, EXPIRED, False)
+        return news
 
     def _is_news(self, edition: int) -> bool:
         limit = self.limits.get(edition)
@@ -490,6 +502,7 @@ class Index:
             case Expiry():
                 self._append_event(entry)
                 self._put(self.noted, self.edition[entry.targets[0]], True)
+                self._judge_limit(self.edition[entry.targets[0]])
 
     def remember(self, idempotency_key: str, seq: int) -> None:
         """Know an idempotency key as answered by an entry."""

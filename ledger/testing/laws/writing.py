@@ -1,4 +1,4 @@
-"""Laws 9 and 10: what is acknowledged is seen, and batches are atomic."""
+"""Law 10: batches are atomic."""
 
 from __future__ import annotations
 
@@ -6,86 +6,8 @@ import asyncio
 
 import pytest
 
-from ledger.app import Ledger
 from ledger.errors import NotFound
-from ledger.testing.desk import Desk
 from ledger.testing.page import Page
-
-
-class Barrier:
-    """Law 9, as far as one process goes."""
-
-    async def test_an_acknowledged_revocation_is_seen(self, page: Page) -> None:
-        """Law 9: once a revocation is acknowledged, no check in this process is fresh for what it fells."""
-        await page("""
-            record     dependency p 1                -> @1 recorded fresh
-            record     belief b 1 because p          -> @2 recorded fresh
-        """)
-        for turn in range(20):
-            revoked = await page.ledger.revoke("p")
-            report = await page.ledger.check(["p", "b"])
-            assert [verdict.state for verdict in report.verdicts] == ["stale", "stale"], turn
-            assert report.revision == revoked.revision
-            await page.ledger.reinstate("p")
-
-    async def test_each_caller_sees_its_own(self, page: Page) -> None:
-        """Law 9: the same when many write at once."""
-
-        async def come_and_go(number: int) -> list[str]:
-            key = f"p/{number}"
-            await page.ledger.record("dependency", number, key=key)
-            await page.ledger.record("belief", number, key=f"b/{number}", because=[[key]])
-            await page.ledger.revoke(key)
-            return [verdict.state for verdict in (await page.ledger.check([key, f"b/{number}"])).verdicts]
-
-        assert await asyncio.gather(*map(come_and_go, range(20))) == [["stale", "stale"]] * 20
-        assert (await page.ledger.status()).head == 60
-
-    async def test_an_answer_names_its_revision(self, page: Page) -> None:
-        """Law 9: an answer always names the revision it holds for."""
-        results = [await page.ledger.record("belief", number, key="a") for number in range(3)]
-        report = await page.ledger.check(["a"])
-        assert report.revision == results[-1].revision == page.ledger.revision
-        assert [result.revision.rpartition("@")[2].partition(".")[0] for result in results] == ["1", "2", "3"]
-
-    async def test_without_an_event_loop(self, desk: Desk) -> None:
-        """Law 9: the same for callers without an event loop, who check without waiting."""
-        with Ledger.open(await desk.store(), desk.name, clock=desk.clock) as ledger:
-            ledger.record("dependency", 1, key="p")
-            ledger.record("belief", 1, key="b", because=[["p"]])
-            for _ in range(10):
-                assert ledger.check(["b"]).fresh == ["b"]
-                ledger.revoke("p")
-                assert ledger.check(["b"]).fresh == []
-                ledger.reinstate("p")
-            assert ledger.audit().ok
-
-    async def test_two_processes_write_to_one_ledger(self, page: Page, desk: Desk) -> None:
-        """Law 9: the log has one order; each process judges on top of what the others wrote."""
-        other = await desk.open()
-        await page("record dependency p 1                     -> @1 recorded fresh")
-        await desk.until_heard(other, 1)
-        await other("record belief b 1 because p              -> @2 recorded fresh")
-        await page("revoke p                                  -> @3 revoked stale revoked, fell p@1 b@1")
-        await other("record decision d 1 because b            -> @4 recorded stale unsupported")
-        await page("record dependency p 1                     -> @5 withheld stale revoked, stands @3")
-        await desk.until_heard(other, 5)
-        await other("check p b d -> stale revoked, cause @3; stale unsupported, cause @3; stale unsupported, cause @3")
-
-    async def test_two_processes_write_at_once(self, page: Page, desk: Desk) -> None:
-        """Law 9: nothing is lost and nothing stands twice when two processes write at the same time."""
-        other = await desk.open()
-
-        async def write(ledger: Page, name: str) -> list[str]:
-            results = [await ledger.ledger.record("belief", number, key=name) for number in range(15)]
-            return [result.entry for result in results]
-
-        one, two = await asyncio.gather(write(page, "one"), write(other, "two"))
-        assert sorted(one + two) == sorted(f"@{seq}" for seq in range(1, 31))
-        await desk.until_heard(page, 30)
-        await desk.until_heard(other, 30)
-        await page("check one@15 two@15 -> fresh; fresh")
-        await other("check one@15 two@15 -> fresh; fresh")
 
 
 class Batches:
