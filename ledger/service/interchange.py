@@ -196,7 +196,8 @@ async def _answer_window(ledger: LedgerService, window: _Window, tally: _Tally, 
     try:
         await ledger.committer.answered(submission)
     except LedgerError as error:
-        error.at(line=window.lines[len(submission.answers)])
+        if tally.lines or submission.answers:  # else nothing is recorded, and the line does not matter
+            error.at(line=window.lines[len(submission.answers)])
         raise
     for answer in submission.answers:
         tally.lines += 1
