@@ -1,4 +1,4 @@
-"""The image and the compose file, as far as they can be held without an engine: the image's own commands are run here."""
+"""The image and the compose file, as far as they can be held without an engine: its own commands are run here."""
 
 from __future__ import annotations
 
