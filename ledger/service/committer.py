@@ -294,11 +294,20 @@ class Committer:
 
     async def _commit(self, group: _Group) -> None:
         if not group.entries:
+            await self._confirm(group.head)
             return
         if self.store.shows_states:
             with self.live.judging(self.clock()) as index:
                 group.states = _states_of(index, group.entries)
         await self._append(group.head, group)
+
+    async def _confirm(self, head: Head) -> None:
+        """What writes nothing compares no head: where others are heard of late, a refusal may be of yesterday.
+
+        Raises HeadMoved.
+        """
+        if self.store.poll_s is not None and (await self.store.head(self.live.name) or EMPTY) != head:
+            raise HeadMoved(f"{self.live.name!r} is no longer at {head.seq}")
 
     async def _settle(self, commit: asyncio.Task[None]) -> None:
         """Wait for a group to become durable and answer those it holds; or judge it anew, or tell them why not."""

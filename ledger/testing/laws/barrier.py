@@ -76,6 +76,14 @@ class Barrier:
         await desk.until_heard(other, 5)
         await other("check p b d -> stale revoked, cause @3; stale unsupported, cause @3; stale unsupported, cause @3")
 
+    async def test_a_refusal_is_judged_at_the_head(self, page: Page, desk: Desk) -> None:
+        """Law 9: nothing is refused for what another process wrote and this one has not heard of."""
+        other = await desk.open(store=Line(await desk.store(), poll_s=SELDOM_S), max_lag_s=SELDOM_S)
+        await page("record dependency p 1                     -> @1 recorded fresh")
+        await other("record belief b 1 because p              -> @2 recorded fresh")
+        await page("revoke p                                  -> @3 revoked stale revoked, fell p@1 b@1")
+        await other("reinstate p                              -> @4 reinstated fresh, revived p@1 b@1")
+
     async def test_two_processes_write_at_once(self, page: Page, desk: Desk) -> None:
         """Law 9: nothing is lost and nothing stands twice when two processes write at the same time."""
         other = await desk.open()

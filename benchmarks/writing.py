@@ -1,0 +1,180 @@
+"""Single writes over HTTP into Neo4j, beside what a bare endpoint and raw commits of the same size would take in turn.
+
+If a bare endpoint takes `a` of the same requests a second, and the database `b` entries a second in commits of as many
+as there are writers, then one after the other they would take 1/(1/a + 1/b). The bar is half of that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI, Request
+from neo4j import AsyncGraphDatabase, AsyncSession
+from starlette.responses import Response
+
+from benchmarks.measure import Row, paired
+
+WRITERS = (64, 1)
+SECONDS = 4.0
+WARM_SECONDS = 3.0
+ANSWER = (
+    b'{"outcome":"recorded","entry":"@1","ref":"notes/1@1","verdict":{"ref":"notes/1@1","state":"fresh","id":"@1"}}\n'
+)
+
+
+def measure(rounds: int) -> list[Row]:
+    """With 64 writers at once, and with one."""
+    from neo4j_server import Neo4jServer
+
+    with Neo4jServer() as server, _bare() as bare, _served(server.uri) as ours:
+        return [_row(server.uri, bare, ours, writers, rounds) for writers in WRITERS]
+
+
+def _row(uri: str, bare: int, ours: int, writers: int, rounds: int) -> Row:
+    def seconds_each(rate: Callable[[], float]) -> Callable[[], float]:
+        return lambda: 1 / rate()
+
+    def floor() -> float:
+        http = asyncio.run(_requests(bare, "/bare", writers, SECONDS))
+        database = asyncio.run(_commits(uri, writers, SECONDS))
+        return 1 / (1 / http + 1 / database)
+
+    path = "/v1/ledgers/bench/commands"
+    asyncio.run(_requests(ours, path, writers, WARM_SECONDS))
+    asyncio.run(_commits(uri, writers, WARM_SECONDS))
+    mine, both, ratio = paired(
+        seconds_each(lambda: asyncio.run(_requests(ours, path, writers, SECONDS))), seconds_each(floor), rounds
+    )
+    what = f"{writers} single writers over HTTP into Neo4j" if writers > 1 else "one single writer over HTTP into Neo4j"
+    return Row(what, f"{1 / mine:,.0f}/s", f"in turn {1 / both:,.0f}/s", 1 / ratio, "at least 0.5")
+
+
+_numbers = itertools.count(1)
+
+
+def _body() -> bytes:
+    number = next(_numbers)
+    command = {
+        "op": "record",
+        "kind": "belief",
+        "key": f"notes/{os.getpid()}/{number}",
+        "content": {"n": number, "text": f"what was found in step {number} of the run"},
+        "idempotency_key": f"bench:{os.getpid()}:{number}",
+    }
+    return json.dumps(command).encode()
+
+
+async def _requests(port: int, path: str, writers: int, seconds: float) -> float:
+    """Requests a second of so many clients, each of which waits for its answer."""
+    until, done = time.perf_counter() + seconds, 0
+
+    async def write() -> None:
+        nonlocal done
+        async with _connected(port) as (reader, sender):
+            while time.perf_counter() < until:
+                body = _body()
+                head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-ndjson\r\n"
+                sender.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+                came = await reader.readuntil(b"\r\n\r\n")
+                assert came.startswith(b"HTTP/1.1 200 "), came
+                length = int(came.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                await reader.readexactly(length)
+                done += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(write() for _ in range(writers)))
+    return done / (time.perf_counter() - began)
+
+
+@contextlib.asynccontextmanager
+async def _connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, sender = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, sender
+    finally:
+        sender.close()
+
+
+async def _commits(uri: str, entries: int, seconds: float) -> float:
+    """Entries a second in raw commits of so many nodes, with a head that is compared and set as ours is."""
+    async with AsyncGraphDatabase.driver(uri) as driver, driver.session(database="neo4j") as session:
+        await _prepare(session)
+        began, done = time.perf_counter(), 0
+        while time.perf_counter() < began + seconds:
+            rows = [{"seq": done + number, "content": _body().decode()} for number in range(entries)]
+            result = await session.run(
+                "MATCH (l:Raw {name: 'raw'}) WHERE l.head = $head SET l.head = $next "
+                "WITH l UNWIND $rows AS row CREATE (n:RawEntry) SET n = row",
+                head=done,
+                next=done + entries,
+                rows=rows,
+            )
+            await result.consume()
+            done += entries
+        return done / (time.perf_counter() - began)
+
+
+async def _prepare(session: AsyncSession) -> None:
+    await (await session.run("MATCH (n:RawEntry) DETACH DELETE n")).consume()
+    await (await session.run("MERGE (l:Raw {name: 'raw'}) SET l.head = 0")).consume()
+
+
+@contextlib.contextmanager
+def _bare() -> Iterator[int]:
+    """The port of a process with an endpoint of the same framework that takes the same bodies and does nothing."""
+    with _process([sys.executable, "-m", "benchmarks.writing"]) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def _served(uri: str) -> Iterator[int]:
+    from neo4j_server import free_port
+
+    port = free_port()
+    command = [sys.executable, "-m", "ledger", "serve", "--store", uri, "--port", str(port)]
+    with _process(command, port):
+        yield port
+
+
+@contextlib.contextmanager
+def _process(command: list[str], port: int | None = None) -> Iterator[int]:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            yield port or int(said)
+        finally:
+            process.terminate()
+
+
+def _bare_app() -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/bare")
+    async def endpoint(request: Request) -> Response:
+        json.loads(await request.body())
+        return Response(ANSWER, media_type="application/x-ndjson")
+
+    return app
+
+
+async def _serve_bare() -> None:
+    config = uvicorn.Config(_bare_app(), log_config=None, access_log=False, lifespan="off", proxy_headers=False)
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve_bare())
