@@ -44,6 +44,7 @@ class Seen(NamedTuple):
 
     entry: Entry
     view: EntryView
+    content_bytes: int
 
 
 async def require_ledger(store: Store, name: str) -> None:
@@ -254,7 +255,7 @@ class LedgerService:
         """These entries, in the order asked, with their contents if wanted; numbers that do not exist are left out."""
         picked = await self.store.pick(self.name, seqs, content=content)
         with self.reading() as reader:
-            return [Seen(sealed.entry, view_of(reader, sealed)) for sealed in picked]
+            return [Seen(one.entry, view_of(reader, one), len(one.content or "")) for one in picked]
 
     @contextlib.contextmanager
     def reading(self, max_age_s: float | None = None) -> Iterator[Reader]:

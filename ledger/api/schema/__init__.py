@@ -1,0 +1,6 @@
+"""GraphQL: the schema, its limits, and the routes that serve it."""
+
+from ledger.api.schema.building import build_schema
+from ledger.api.schema.limits import Limits
+
+__all__ = ["Limits", "build_schema"]

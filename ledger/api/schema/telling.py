@@ -1,0 +1,39 @@
+"""How errors are told in `errors`: with a stable code, and nothing of what happened inside."""
+
+from __future__ import annotations
+
+from logging import Logger
+
+from graphql import GraphQLError, GraphQLSyntaxError
+
+from ledger.api.schema.results import camel_case
+from ledger.errors import Internal, LedgerError, Malformed, TooLarge
+
+_PARSER_GAVE_UP = "Parsing aborted"
+"""How graphql-core ends what it says of a document over its limits; a test holds it to that."""
+
+
+def tell(error: GraphQLError, logger: Logger) -> None:
+    """Give an error its code, in place. What nobody foresaw is logged and told as `internal`."""
+    known = _known(error)
+    if isinstance(known, Internal):
+        logger.error("an operation failed: %s", error.message, exc_info=error.original_error)
+    error.message = known.message
+    error.extensions = {
+        camel_case(name): camel_case(value) if name == "field" else value for name, value in known.as_dict().items()
+    }
+    del error.extensions["message"]
+
+
+def _known(error: GraphQLError) -> LedgerError:
+    match error.original_error:
+        case LedgerError() as ours:
+            return ours
+        case GraphQLError() as inner:
+            return _known(inner)
+        case None if isinstance(error, GraphQLSyntaxError) and _PARSER_GAVE_UP in error.message:
+            limit = "tokens" if "tokens" in error.message else "depth"
+            return TooLarge(error.message.removeprefix("Syntax Error: "), limit=limit)
+        case None:
+            return Malformed(error.message)  # the operation is not valid
+    return Internal("something went wrong here; it has been logged")
