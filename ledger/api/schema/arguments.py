@@ -62,7 +62,7 @@ class EntryFilter:
 @strawberry.input(description="Record a version of what a key is about.")
 class RecordInput:
     kind: RecordKind = strawberry.field(description="What is recorded.")
-    content: Json | None = strawberry.field(description="What it says: any JSON, null too.")
+    content: Json | None = given("What it says, always needed: any JSON, null too.")
     key: ID | None = given("The stable name of what it is about. Without it the record is always new.")
     because: list[list[ID]] | None = given("Justifications: any one suffices, all premises of one must stand.")
     cites: list[ID] | None = given("Provenance: shown, never propagated.")

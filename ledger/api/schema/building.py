@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, GraphQLID, GraphQLList, GraphQLNonNull, GraphQLString
+from graphql import (
+    GraphQLError,
+    GraphQLID,
+    GraphQLInputObjectType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLString,
+    Undefined,
+)
 from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -83,7 +92,7 @@ class _Measured(ValidationCache):
 
 def build_schema(limits: Limits = DEFAULTS) -> Schema:
     """The schema, held to these limits. Execute it with `Ledgers` as the context."""
-    return Schema(
+    schema = Schema(
         query=Query,
         mutation=Mutation,
         types=list(TYPES.values()),
@@ -95,3 +104,19 @@ def build_schema(limits: Limits = DEFAULTS) -> Schema:
         execution_context_class=_TextLists,
         config=StrawberryConfig(scalar_map=SCALARS),
     )
+    _drop_null_defaults(schema)
+    return schema
+
+
+def _drop_null_defaults(schema: Schema) -> None:
+    """What Python leaves as None is no default to tell of: `first: Int`, not `first: Int = null`."""
+    for type_ in schema._schema.type_map.values():
+        if isinstance(type_, GraphQLInputObjectType):
+            fields: list[Any] = list(type_.fields.values())
+        elif isinstance(type_, GraphQLObjectType):
+            fields = [argument for field in type_.fields.values() for argument in field.args.values()]
+        else:
+            continue
+        for one in fields:
+            if one.default_value is None:
+                one.default_value = Undefined

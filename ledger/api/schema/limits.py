@@ -26,6 +26,7 @@ class Limits:
     contents_bytes_max: int = 32 << 20  # loaded for one operation, as JSON
     documents_cached: int = 256  # parsed and validated
     streams_max: int = 100  # operations at once on one WebSocket
+    send_s_max: float = 30.0  # for a client to take a message
     changes_waiting_max: int = 1_000  # behind a subscriber, in batches
 
 

@@ -1,0 +1,159 @@
+"""GraphQL over HTTP, server-sent events and WebSocket (`graphql-transport-ws`), and the page to try it on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cross_web import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.http.base import BaseRequestProtocol
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+
+from ledger.api.schema.building import build_schema
+from ledger.api.schema.limits import DEFAULTS, Limits
+from ledger.assets import asset
+from ledger.errors import LedgerError, Malformed
+from ledger.model.canonical import parse_json
+from ledger.service.ledgers import Ledgers
+
+PAGE_POLICY = (
+    "default-src 'none'; connect-src 'self'; script-src 'self'; worker-src 'self'; font-src 'self' data:; "
+    "img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Content security policy: the page loads from us alone. Its editor writes styles inline, and nothing else."""
+
+PAGE_HEADERS = {
+    "content-security-policy": PAGE_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+
+NOT_BUILT = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Ledger: GraphQL</title></head>
+<body>
+<h1>GraphQL is here; its page is not built</h1>
+<p>Operations are answered at this address (<code>POST</code>, <code>application/json</code>). To have the page as well,
+run <code>make ide</code> where the ledger is checked out (it needs Node.js and npm), and load this again. The schema is
+in <code>graphql/schema.graphql</code>.</p>
+</body></html>
+"""
+
+
+def graphql_routes(
+    ledgers: Ledgers,
+    limits: Limits = DEFAULTS,
+    *,
+    path: str = "/graphql",
+    allowed_origins: Sequence[str] = (),
+    page: Path | None = None,
+) -> list[BaseRoute]:
+    """What serves GraphQL at `path`: routes, since a mount would send `/graphql` on to `/graphql/`.
+
+    `allowed_origins` may open WebSockets beside the own one. `page` is the folder of the built page, if not ours.
+    """
+    folder = _page_folder() if page is None else page
+    view = _View(ledgers, limits, allowed_origins, folder)
+    files = [Mount(f"{path}/ide", _Files(directory=folder))] if folder is not None and folder.is_dir() else []
+    return [
+        *files,
+        Route(path, view, methods=["GET", "POST"], name="graphql"),
+        WebSocketRoute(path, view, name="graphql_changes"),
+    ]
+
+
+class _View(GraphQL[Ledgers, None]):
+    def __init__(self, ledgers: Ledgers, limits: Limits, allowed_origins: Sequence[str], page: Path | None) -> None:
+        super().__init__(
+            build_schema(limits),
+            graphql_ide="graphiql",  # ours, see `render_graphql_ide`
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            max_subscriptions_per_connection=limits.streams_max,
+            allowed_origins=allowed_origins,
+        )
+        self.ledgers = ledgers
+        self.limits = limits
+        self.page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self.run(WebSocket(scope, receive, self._in_time(send)))
+            return
+        try:
+            response = await self.run(Request(scope, receive))
+        except HTTPException as error:
+            response = _refusal(error.status_code, Malformed(error.reason))
+        except LedgerError as error:
+            response = _refusal(400, error)
+        await response(scope, receive, self._in_time(send))
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Ledgers:
+        return self.ledgers
+
+    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
+        """For browsers only: who sends `*/*` is a program, and is told what is missing."""
+        wanted = request.headers.get("accept", "")
+        return request.method == "GET" and request.query_params.get("query") is None and "text/html" in wanted
+
+    async def render_graphql_ide(self, request: Request) -> Response:
+        file = None if self.page is None else self.page / "index.html"
+        text = file.read_text(encoding="utf-8") if file is not None and file.is_file() else NOT_BUILT
+        return HTMLResponse(text, headers=PAGE_HEADERS)
+
+    def parse_json(self, data: str | bytes) -> Any:
+        """Of HTTP: as strict as everywhere (duplicate keys, large integers). Raises Malformed, TooLarge."""
+        value = parse_json(data)
+        if not isinstance(value, dict | list):
+            raise Malformed("a GraphQL request is an object with `query`, and its variables are an object")
+        return value
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Of a WebSocket, where another error would end the connection without a word."""
+        try:
+            return parse_json(data)
+        except LedgerError as error:
+            raise json.JSONDecodeError(error.message, "", 0) from error
+
+    def encode_json(self, data: object) -> str:
+        return orjson.dumps(data).decode()
+
+    def _in_time(self, send: Send) -> Send:
+        """Who does not take what he asked for is dropped, and holds nothing of ours."""
+
+        async def sending(message: Message) -> None:
+            async with asyncio.timeout(self.limits.send_s_max):
+                await send(message)
+
+        return sending
+
+
+class _Files(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(PAGE_HEADERS)
+        return response
+
+
+def _page_folder() -> Path | None:
+    try:
+        return asset("explorer", "ide", "dist")
+    except FileNotFoundError:
+        return None
+
+
+def _refusal(status: int, error: LedgerError) -> Response:
+    """What is no GraphQL request, told as GraphQL tells errors."""
+    extensions = error.as_dict()
+    body = {"errors": [{"message": extensions.pop("message"), "extensions": extensions}]}
+    return Response(orjson.dumps(body), status, media_type="application/json")
