@@ -1,0 +1,105 @@
+"""The operations of graphql/operations, each played in one story, on every store."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.app import open_ledgers
+from ledger.model.canonical import digest_of
+from ledger.service.ledgers import Ledgers
+from tests.graphql_client import ask
+
+OPERATIONS = Path(__file__).resolve().parents[1] / "graphql" / "operations"
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("neo4j", marks=pytest.mark.neo4j)])
+async def ledgers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ledgers]:
+    address = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/ledger.db"}.get(request.param)
+    async with open_ledgers(address or request.getfixturevalue("neo4j_uri")) as opened:
+        yield opened
+
+
+async def test_the_story(ledgers: Ledgers) -> None:
+    played: set[str] = set()
+    ledger = f"story-{uuid.uuid4().hex[:8]}"
+
+    async def play(name: str, **variables: Any) -> Any:
+        played.add(name)
+        text = (OPERATIONS / f"{name}.graphql").read_text(encoding="utf-8")
+        named = {"name": ledger} if name == "ledger" else {"ledger": ledger}
+        data = await ask(ledgers, text, **named, **variables)
+        return next(iter(data.values())) if len(data) == 1 else data
+
+    policy = {"limit": 500}
+    result = await play(
+        "record", input={"kind": "dependency", "key": "policy/refund", "content": policy, "actor": "legal"}
+    )
+    assert (result["outcome"], result["entryId"], result["ref"]) == ("recorded", "@1", "policy/refund@1")
+    batch = [
+        {"record": {"kind": "belief", "key": "within", "content": True, "because": [["policy/refund"]]}},
+        {"record": {"kind": "approval", "key": "refund", "content": 420, "because": [["within"]], "actor": "ann"}},
+        {"record": {"kind": "mutation", "key": "payout", "content": 420, "because": [["refund"]], "actor": "pay"}},
+    ]
+    result = await play("apply", commands=batch, idempotencyKey="run-1")
+    assert [one["ref"] for one in result["results"]] == ["within@1", "refund@1", "payout@1"]
+    assert (await play("apply", commands=batch, idempotencyKey="run-1"))["replayed"] is True
+
+    looks = [{"target": "policy/refund", "digest": digest_of(policy)}]
+    assert (await play("verify", targets=looks))["outcome"] == "verified"
+    report = await play("freshness", refs=["payout", "policy/refund", "nowhere"])
+    assert report["fresh"] == ["payout", "policy/refund"]
+    assert report["withheld"] == [
+        {"ref": "nowhere", "state": "unknown", "reason": "not_found", "causeId": None, "successorRef": None}
+    ]
+
+    result = await play("revoke", target="policy/refund", mode="wrong_from_birth", reason="a draft", actor="legal")
+    assert result["fell"] == {"count": 4, "first": ["policy/refund@1", "within@1", "refund@1", "payout@1"]}
+    report = await play("freshness", refs=["payout"], atLeast=result["revision"])
+    assert report["withheld"][0]["causeId"] == result["entryId"] == "@6"
+
+    why = await play("why", ref="payout")
+    assert [(step["entry"]["id"], step["reason"]) for step in why["path"]] == [
+        ("@6", None),
+        ("@1", "wrong_from_birth"),
+        ("@2", "unsupported"),
+        ("@3", "unsupported"),
+        ("@4", "unsupported"),
+    ]
+    assert why["path"][0]["entry"]["why"] == "a draft"
+    entry = await play("entry", ref="refund")
+    assert entry["because"] == [
+        [
+            {
+                "ref": "within@1",
+                "verdict": {"state": "stale"},
+                "because": [[{"ref": "policy/refund@1", "verdict": {"state": "stale"}}]],
+            }
+        ]
+    ]
+    assert entry["verdict"]["cause"] == {"id": "@6", "kind": "revocation", "actor": "legal"}
+    (mutation,) = (await play("remediation"))["nodes"]
+    assert mutation["remedy"] == {"needed": True, "causes": [{"id": "@6", "kind": "revocation", "actor": "legal"}]}
+
+    around = await play("neighbourhood", ref="within")
+    assert [node["ref"] for node in around["causes"]["nodes"]] == ["within@1", "policy/refund@1", "@6"]
+    assert [node["ref"] for node in around["consequences"]["nodes"]] == ["within@1", "refund@1", "payout@1"]
+    history = await play("history", ref="policy/refund@1")
+    assert [node["kind"] for node in history["nodes"]] == ["dependency", "verification", "revocation"]
+    page = await play("entries", filter={"state": "stale", "kinds": ["mutation", "approval"]}, first=1)
+    assert [node["id"] for node in page["nodes"]] == ["@3"]
+    page = await play("entries", filter={"state": "stale"}, first=5, after=page["pageInfo"]["endCursor"])
+    assert ([node["id"] for node in page["nodes"]], page["pageInfo"]["hasNextPage"]) == (["@4"], False)
+
+    result = await play("reinstate", target="policy/refund", reason="it was signed")
+    assert result["revived"]["count"] == 4
+    state = await play("ledger")
+    assert ledger in state["ledgers"]
+    assert state["ledger"]["states"] == [{"state": "fresh", "reason": None, "count": 4}]
+    assert state["ledger"]["head"] == 7
+    assert state["ledger"]["revision"].endswith(state["ledger"]["hash"][:8])
+    assert played == {file.stem for file in OPERATIONS.iterdir()} - {"changes"}
