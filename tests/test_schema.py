@@ -16,6 +16,7 @@ from graphql import (
     GraphQLSchema,
     build_schema,
     find_breaking_changes,
+    is_abstract_type,
     is_introspection_type,
     is_specified_scalar_type,
     parse,
@@ -71,6 +72,18 @@ def breaks(text: str) -> list[BreakingChange]:
 
 def test_everything_is_described() -> None:
     assert [name for name, one in described(SCHEMA._schema) if not (one.description or "").strip()] == []
+
+
+def test_what_has_one_name_has_one_type() -> None:
+    """Else a query could not ask for it of several members of a union without renaming it."""
+    schema = SCHEMA._schema
+    abstract = [one for one in schema.type_map.values() if is_abstract_type(one)]
+    for type_ in abstract:
+        found: dict[str, set[str]] = {}
+        for member in schema.get_possible_types(type_):
+            for name, field in member.fields.items():
+                found.setdefault(name, set()).add(str(field.type))
+        assert {name: types for name, types in found.items() if len(types) > 1} == {}, type_.name
 
 
 def described(schema: GraphQLSchema) -> Iterator[tuple[str, Any]]:

@@ -70,7 +70,7 @@ class InvalidInput(Error):
     description="A reference names nothing, several things, or an event: `not_found`, `ambiguous`, `not_a_premise`."
 )
 class UnresolvedReference(Error):
-    ref: ID | None = told("The reference.")
+    reference: ID | None = told("The reference.")
 
 
 @strawberry.type(description="Another version is current than was expected: `not_current`.")
@@ -88,7 +88,7 @@ class WithdrawalConflict(Error):
 
 @strawberry.type(description="Another command has used this idempotency key: `idempotency_conflict`.")
 class IdempotencyConflict(Error):
-    entry_id: ID | None = told("The entry that answers the other command.")
+    used_by: ID | None = told("The entry that answers the other command.")
 
 
 @strawberry.type(description="A law forbids it; the code says which.")
@@ -103,14 +103,14 @@ class StoreFailure(Error):
 
 _ERRORS: tuple[tuple[tuple[type[errors.LedgerError], ...], type[Error], dict[str, str]], ...] = (
     ((errors.Malformed, errors.TooLarge), InvalidInput, {}),
-    ((errors.NotFound, errors.Ambiguous, errors.NotAPremise), UnresolvedReference, {"ref": "ref"}),
+    ((errors.NotFound, errors.Ambiguous, errors.NotAPremise), UnresolvedReference, {"reference": "ref"}),
     ((errors.NotCurrent,), VersionConflict, {"current": "current"}),
     (
         (errors.SeveralWithdrawals, errors.NotStanding, errors.NothingToLift, errors.ErasedIsFinal),
         WithdrawalConflict,
         {"standing": "standing"},
     ),
-    ((errors.IdempotencyConflict,), IdempotencyConflict, {"entry_id": "entry"}),
+    ((errors.IdempotencyConflict,), IdempotencyConflict, {"used_by": "entry"}),
     ((errors.Refused,), LawBroken, {}),
     ((errors.LedgerError,), StoreFailure, {}),
 )
