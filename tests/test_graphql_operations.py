@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from ledger.app import open_ledgers
 from ledger.model.canonical import digest_of
 from ledger.service.ledgers import Ledgers
-from tests.graphql_client import ask
+from tests.graphql_client import SCHEMA, ask
 
 OPERATIONS = Path(__file__).resolve().parents[1] / "graphql" / "operations"
 
@@ -102,4 +104,29 @@ async def test_the_story(ledgers: Ledgers) -> None:
     assert state["ledger"]["states"] == [{"state": "fresh", "reason": None, "count": 4}]
     assert state["ledger"]["head"] == 7
     assert state["ledger"]["revision"].endswith(state["ledger"]["hash"][:8])
-    assert played == {file.stem for file in OPERATIONS.iterdir()} - {"changes"}
+    await changes(ledgers, ledger)
+    assert played | {"changes"} == {file.stem for file in OPERATIONS.iterdir()}
+
+
+async def changes(ledgers: Ledgers, ledger: str) -> None:
+    """The story again, as whoever watches is told it."""
+    text = (OPERATIONS / "changes.graphql").read_text(encoding="utf-8")
+    first = (await (await ledgers.get(ledger)).entries(limit=1))[0]
+    after = f"{ledger}@1.{first.hash[:8]}"
+    told = await SCHEMA.subscribe(text, variable_values={"ledger": ledger, "after": after}, context_value=ledgers)
+    seen = []
+    async with asyncio.timeout(10), contextlib.aclosing(told):
+        async for result in told:
+            assert not result.errors
+            assert result.data is not None
+            seen.append(result.data["changes"])
+            if len(seen) == 4:
+                break
+    batch, verified, withdrawn, lifted = seen
+    assert [one["ref"] for one in batch["recorded"]["first"]] == ["within@1", "refund@1", "payout@1"]
+    assert verified["recorded"]["count"] == 0
+    (revocation,) = withdrawn["withdrawn"]["first"]
+    assert revocation["ref"] == "policy/refund@1"
+    assert revocation["entry"] == {"actor": "legal", "mode": "wrong_from_birth", "reason": "a draft"}
+    assert withdrawn["fell"]["count"] == lifted["revived"]["count"] == 4
+    assert withdrawn["fell"]["first"][3] == {"ref": "payout@1", "causeId": "@6"}

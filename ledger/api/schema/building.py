@@ -28,6 +28,7 @@ from ledger.api.schema.limits import DEFAULTS, Limits, within
 from ledger.api.schema.measuring import surveyed
 from ledger.api.schema.mutation import Mutation
 from ledger.api.schema.query import Query
+from ledger.api.schema.subscription import Subscription
 from ledger.api.schema.telling import tell
 from ledger.api.schema.words import SCALARS
 from ledger.errors import TooLarge
@@ -95,6 +96,7 @@ def build_schema(limits: Limits = DEFAULTS) -> Schema:
     schema = Schema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=list(TYPES.values()),
         extensions=[
             lambda: _Limited(limits),

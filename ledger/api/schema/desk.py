@@ -102,6 +102,10 @@ class Operation:
             desk = self._desks[ledger] = self.new_desk(service)
         return desk
 
+    def another(self) -> Operation:
+        """The same, with nothing loaded yet: for the next event of a subscription."""
+        return Operation(self.ledgers, self.limits, self._build, contents=self._contents)
+
     def new_desk(self, service: LedgerService) -> Desk:
         """One that has seen nothing yet: what a write did is not what was read before it."""
         return Desk(service, self._budget, self._build, contents=self._contents)

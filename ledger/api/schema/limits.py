@@ -27,7 +27,6 @@ class Limits:
     documents_cached: int = 256  # parsed and validated
     streams_max: int = 100  # operations at once on one WebSocket
     send_s_max: float = 30.0  # for a client to take a message
-    changes_waiting_max: int = 1_000  # behind a subscriber, in batches
 
 
 DEFAULTS = Limits()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.http.base import BaseRequestProtocol
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from ledger.api.schema.building import build_schema
 from ledger.api.schema.limits import DEFAULTS, Limits
+from ledger.api.schema.line import Line
 from ledger.assets import asset
 from ledger.errors import LedgerError, Malformed
 from ledger.model.canonical import parse_json
@@ -87,8 +88,9 @@ class _View(GraphQL[Ledgers, None]):
         self.page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        line = Line(receive, send, self.limits.send_s_max)
         if scope["type"] == "websocket":
-            await self.run(WebSocket(scope, receive, self._in_time(send)))
+            await self.run(WebSocket(scope, line.receive, line.send))
             return
         try:
             response = await self.run(Request(scope, receive))
@@ -96,7 +98,8 @@ class _View(GraphQL[Ledgers, None]):
             response = _refusal(error.status_code, Malformed(error.reason))
         except LedgerError as error:
             response = _refusal(400, error)
-        await response(scope, receive, self._in_time(send))
+        with contextlib.suppress(WebSocketDisconnect):  # it is a stream of events, and nobody takes them
+            await response(scope, receive, line.send)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Ledgers:
         return self.ledgers
@@ -127,15 +130,6 @@ class _View(GraphQL[Ledgers, None]):
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
-
-    def _in_time(self, send: Send) -> Send:
-        """Who does not take what he asked for is dropped, and holds nothing of ours."""
-
-        async def sending(message: Message) -> None:
-            async with asyncio.timeout(self.limits.send_s_max):
-                await send(message)
-
-        return sending
 
 
 class _Files(StaticFiles):
