@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 from cross_web import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.http.base import BaseRequestProtocol
+from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from ledger.api.schema.building import build_schema
@@ -98,8 +99,12 @@ class _View(GraphQL[Ledgers, None]):
             response = _refusal(error.status_code, Malformed(error.reason))
         except LedgerError as error:
             response = _refusal(400, error)
-        with contextlib.suppress(WebSocketDisconnect):  # it is a stream of events, and nobody takes them
-            await response(scope, receive, line.send)
+        try:
+            with contextlib.suppress(WebSocketDisconnect):  # it is a stream of events, and nobody takes them
+                await response(scope, receive, line.send)
+        finally:
+            if isinstance(response, StreamingResponse):
+                await _close(response.body_iterator)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Ledgers:
         return self.ledgers
@@ -108,6 +113,22 @@ class _View(GraphQL[Ledgers, None]):
         """For browsers only: who sends `*/*` is a program, and is told what is missing."""
         wanted = request.headers.get("accept", "")
         return request.method == "GET" and request.query_params.get("query") is None and "text/html" in wanted
+
+    def _stream_result(self, request: Request, result: Any, transport: HTTPStreamTransport) -> AsyncTextStream:
+        """Closed here, one after the other: left to the garbage collector they would be closed in no order at all, and
+        the ledger would go on telling changes to nobody."""
+        streaming = super()._stream_result(request, result, transport)
+
+        async def stream() -> AsyncGenerator[str]:
+            texts = streaming()
+            try:
+                async for text in texts:
+                    yield text
+            finally:
+                await _close(texts)
+                await _close(result)
+
+        return stream
 
     async def render_graphql_ide(self, request: Request) -> Response:
         file = None if self.page is None else self.page / "index.html"
@@ -130,6 +151,11 @@ class _View(GraphQL[Ledgers, None]):
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
+
+
+async def _close(stream: Any) -> None:
+    if hasattr(stream, "aclose"):
+        await stream.aclose()
 
 
 class _Files(StaticFiles):
