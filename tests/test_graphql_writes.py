@@ -263,7 +263,10 @@ class Broken(MemoryStore):
         raise self.trouble
 
 
-@pytest.mark.parametrize(("trouble", "retry"), [(Full("the disk is full"), False), (Unavailable("no answer"), True)])
+@pytest.mark.parametrize(
+    ("trouble", "retry"),
+    [(Full("no space on /var/lib/secret.db"), False), (Unavailable("bolt://secret:7687 refused"), True)],
+)
 async def test_trouble_of_the_store_is_typed_too(
     trouble: LedgerError, retry: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +276,8 @@ async def test_trouble_of_the_store_is_typed_too(
     async with open_ledgers(store) as ledgers:
         error = await record(ledgers, "a")
         assert (error["__typename"], error["code"], error["retry"]) == ("StoreFailure", trouble.code, retry)
+        assert error["message"]
+        assert "secret" not in error["message"]
 
 
 async def test_what_nobody_foresaw_is_not_told(caplog: pytest.LogCaptureFixture) -> None:

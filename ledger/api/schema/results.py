@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import strawberry
@@ -11,6 +10,7 @@ from strawberry import ID, Private
 from ledger import errors
 from ledger.api.schema.desk import Desk
 from ledger.api.schema.entries import Entry, Verdict, shown_verdict, told
+from ledger.api.schema.telling import camel_case, outward
 from ledger.api.schema.words import ErrorCode, Outcome
 from ledger.model import result as model
 
@@ -167,27 +167,23 @@ def shown_batch(desk: Desk, batch: model.BatchResult) -> BatchResult:
 def shown_failure(error: errors.LedgerError) -> Failure:
     """The typed error of a refusal."""
     kind, carried = next((type_, carried) for kinds, type_, carried in _ERRORS if isinstance(error, kinds))
-    more = {name: error.details.get(detail) for name, detail in carried.items()}
+    facts = outward(error)
+    more = {name: facts.get(detail) for name, detail in carried.items()}
     if "standing" in more:
         more["standing"] = more["standing"] or []
-    field = error.details.get("field")
+    field = facts.get("field")
     shown: Failure = kind(  # type: ignore[assignment]  # the table pairs types with what they carry
         code=error.code if error.code in CODES else errors.LedgerError.code,
-        message=error.message,
+        message=facts["message"],
         retry=error.retry,
         field=None if field is None else camel_case(field),
-        command=error.details.get("command"),
+        command=facts.get("command"),
         **more,
     )
     return shown
 
 
 CODES = frozenset(ErrorCode.__members__)
-
-
-def camel_case(name: str) -> str:
-    """A field as the schema spells it: `idempotencyKey`."""
-    return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
 
 
 def _effect(effect: model.Effect) -> Effect:

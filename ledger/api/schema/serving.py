@@ -24,6 +24,7 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 from ledger.api.schema.building import build_schema
 from ledger.api.schema.limits import DEFAULTS, Limits
 from ledger.api.schema.line import Line
+from ledger.api.schema.telling import outward
 from ledger.assets import asset
 from ledger.errors import LedgerError, Malformed
 from ledger.model.canonical import parse_json
@@ -174,6 +175,6 @@ def _page_folder() -> Path | None:
 
 def _refusal(status: int, error: LedgerError) -> Response:
     """What is no GraphQL request, told as GraphQL tells errors."""
-    extensions = error.as_dict()
+    extensions = outward(error)
     body = {"errors": [{"message": extensions.pop("message"), "extensions": extensions}]}
     return Response(orjson.dumps(body), status, media_type="application/json")

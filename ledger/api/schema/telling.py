@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from logging import Logger
+from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
 
-from ledger.api.schema.results import camel_case
-from ledger.errors import Internal, LedgerError, Malformed, TooLarge
+from ledger.errors import Behind, Internal, LedgerError, Malformed, NoSuchLedger, StoreError, TooLarge
 
 _PARSER_GAVE_UP = "Parsing aborted"
 """How graphql-core ends what it says of a document over its limits; a test holds it to that."""
@@ -18,11 +19,24 @@ def tell(error: GraphQLError, logger: Logger) -> None:
     known = _known(error)
     if isinstance(known, Internal):
         logger.error("an operation failed: %s", error.message, exc_info=error.original_error)
-    error.message = known.message
+    facts = outward(known)
+    error.message = facts.pop("message")
     error.extensions = {
-        camel_case(name): camel_case(value) if name == "field" else value for name, value in known.as_dict().items()
+        camel_case(name): camel_case(value) if name == "field" else value for name, value in facts.items()
     }
-    del error.extensions["message"]
+
+
+def outward(error: LedgerError) -> dict[str, Any]:
+    """An error as clients are told it: what a store says in its own words (paths, addresses, drivers) is left out."""
+    facts = error.as_dict()
+    if isinstance(error, StoreError) and not isinstance(error, NoSuchLedger | Behind):
+        return {"code": error.code, "message": (type(error).__doc__ or "").partition("\n")[0], "retry": error.retry}
+    return facts
+
+
+def camel_case(name: str) -> str:
+    """A field as the schema spells it: `idempotencyKey`."""
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
 
 
 def _known(error: GraphQLError) -> LedgerError:
