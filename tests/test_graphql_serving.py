@@ -13,16 +13,15 @@ from typing import Any
 import gql
 import httpx
 import pytest
-import uvicorn
 import websockets
 from gql.transport.httpx import HTTPXAsyncTransport
 from gql.transport.websockets import WebsocketsTransport
-from starlette.applications import Starlette
 
-from ledger.api.schema import Limits, graphql_routes
+from ledger.api.schema import Limits
 from ledger.api.schema.serving import NOT_BUILT
 from ledger.app import open_ledgers
 from ledger.service.ledgers import Ledgers
+from tests.graphql_client import served
 
 CHANGES = """subscription ($after: String) {
   changes(after: $after) { revision recorded { first { ref } } fell { count } }
@@ -32,25 +31,6 @@ CONTENTS = """subscription ($ledger: String! = "main") {
 }"""
 REVOKE = 'mutation { revoke(input: {target: "ground"}) { __typename } }'
 EVENTS = {"accept": "text/event-stream"}
-
-
-@contextlib.asynccontextmanager
-async def served(ledgers: Ledgers, limits: Limits = Limits(), **options: Any) -> AsyncIterator[str]:  # noqa: B008
-    """A server; gives where it is, such as 127.0.0.1:40123."""
-    app = Starlette(routes=graphql_routes(ledgers, limits, **options))
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
-    try:
-        async with asyncio.timeout(10):
-            while not server.started:
-                await asyncio.sleep(0.01)
-        yield "{}:{}".format(*server.servers[0].sockets[0].getsockname())
-    finally:
-        server.should_exit = True
-        await running
 
 
 @pytest.fixture
