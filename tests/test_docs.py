@@ -242,6 +242,7 @@ class Tour:
         self._http = gql.Client(transport=HTTPXAsyncTransport(url=f"http://{place}/graphql"))
         socket = WebsocketsTransport(url=f"ws://{place}/graphql", subprotocols=["graphql-transport-ws"])
         self._socket = gql.Client(transport=socket)
+        self._changes: Any = None
         self._telling: asyncio.Task[Any] | None = None
 
     async def ask(self, text: str) -> Any:
@@ -255,7 +256,8 @@ class Tour:
     async def _subscribe(self, text: str) -> None:
         """From now on; what it is told is shown later."""
         session = await self._socket.connect_async()
-        self._telling = asyncio.create_task(anext(session.subscribe(gql.gql(text))))  # type: ignore[arg-type]
+        self._changes = session.subscribe(gql.gql(text))
+        self._telling = asyncio.create_task(anext(self._changes))
         service = await self._ledgers.get("main")
         async with asyncio.timeout(10):
             while not service.feed._watchers:
@@ -267,6 +269,7 @@ class Tour:
 
     async def close(self) -> None:
         if self._telling is not None:
+            await self._changes.aclose()
             await self._socket.close_async()
 
 
