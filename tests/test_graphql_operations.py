@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,19 @@ from tests.graphql_client import SCHEMA, ask
 OPERATIONS = Path(__file__).resolve().parents[1] / "graphql" / "operations"
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("neo4j", marks=pytest.mark.neo4j)])
-async def ledgers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ledgers]:
-    address = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/ledger.db"}.get(request.param)
-    async with open_ledgers(address or request.getfixturevalue("neo4j_uri")) as opened:
-        yield opened
+@pytest.mark.parametrize("address", ["memory:", "sqlite:///{}/ledger.db"])
+async def test_the_story(address: str, tmp_path: Path) -> None:
+    async with open_ledgers(address.format(tmp_path)) as ledgers:
+        await story(ledgers)
 
 
-async def test_the_story(ledgers: Ledgers) -> None:
+@pytest.mark.neo4j
+async def test_the_story_on_neo4j(neo4j_uri: str) -> None:
+    async with open_ledgers(neo4j_uri) as ledgers:
+        await story(ledgers)
+
+
+async def story(ledgers: Ledgers) -> None:
     played: set[str] = set()
     ledger = f"story-{uuid.uuid4().hex[:8]}"
 

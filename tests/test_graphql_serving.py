@@ -127,6 +127,25 @@ async def test_errors_say_their_code(http: httpx.AsyncClient) -> None:
     assert told(answer) == {"message": "nothing is recorded under 'x'", "code": "not_found", "retry": False, "ref": "x"}
 
 
+@pytest.mark.parametrize(
+    ("query", "status", "keys"),
+    [
+        ("{ ledgers }", 200, ["data"]),
+        ('{ entry(ref: "x") { id } }', 200, ["data", "errors"]),
+        ("{ nothing }", 400, ["errors"]),
+        ("{", 400, ["errors"]),
+    ],
+)
+async def test_who_knows_its_media_type_is_told_by_the_status(
+    http: httpx.AsyncClient, query: str, status: int, keys: list[str]
+) -> None:
+    """As "GraphQL over HTTP" has it; of plain JSON intermediaries say whether a status is GraphQL's."""
+    for accept, code in (("application/graphql-response+json, application/json;q=0.9", status), ("*/*", 200)):
+        answer = await http.post("/graphql", json={"query": query}, headers={"accept": accept})
+        assert (answer.status_code, sorted(answer.json())) == (code, keys)
+        assert answer.headers["content-type"] in accept or accept == "*/*"
+
+
 def told(answer: httpx.Response) -> dict[str, Any]:
     (error,) = answer.json()["errors"]
     return {"message": error["message"], **error["extensions"]}

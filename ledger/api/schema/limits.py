@@ -16,7 +16,7 @@ class Limits:
     tokens_max: int = 4_000
     depth_max: int = 20  # introspection by GraphiQL goes 15 deep
     aliases_max: int = 50
-    cost_max: int = 50_000  # fields in the answer, estimated; about a second of work
+    cost_max: int = 50_000  # fields in the answer, estimated: 0.3 to 0.5 s of work
     page_max: int = 500
     page_default: int = 50
     refs_max: int = 5_000

@@ -17,9 +17,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
+from strawberry.http import GraphQLHTTPResponse
 from strawberry.http.base import BaseRequestProtocol
 from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from ledger.api.schema.building import build_schema
 from ledger.api.schema.limits import DEFAULTS, Limits
@@ -29,6 +31,8 @@ from ledger.assets import asset
 from ledger.errors import LedgerError, Malformed
 from ledger.model.canonical import parse_json
 from ledger.service.ledgers import Ledgers
+
+PLAIN_JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
 
 PAGE_POLICY = (
     "default-src 'none'; connect-src 'self'; script-src 'self'; worker-src 'self'; font-src 'self' data:; "
@@ -109,6 +113,26 @@ class _View(GraphQL[Ledgers, None]):
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Ledgers:
         return self.ledgers
+
+    async def get_sub_response(self, request: Request | WebSocket) -> Response:
+        """Notes whether the client knows GraphQL's own media type: `create_response` is not shown the request."""
+        noted = await super().get_sub_response(request)
+        noted.media_type = GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "") else PLAIN_JSON
+        return noted
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        """What was refused before it ran has no data, not even null."""
+        response = await super().process_result(request, result)
+        if isinstance(result, PreExecutionError):
+            del response["data"]
+        return response
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        """Who knows GraphQL's own media type is told by the status too that nothing ran; all others get 200."""
+        refused = sub_response.media_type == GRAPHQL_JSON and "data" not in response_data
+        return Response(self.encode_json(response_data), 400 if refused else 200, media_type=sub_response.media_type)
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
         """For browsers only: who sends `*/*` is a program, and is told what is missing."""
