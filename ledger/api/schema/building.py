@@ -45,7 +45,7 @@ class Schema(strawberry.Schema):
 
 
 class _TextLists(StrawberryGraphQLCoreExecutionContext):
-    """A list of texts that the schema calls IDs or strings is its own answer: 1,000 cost 3 ms item by item, 0.02 so."""
+    """A list of texts that the schema calls IDs or strings is its own answer: 1,000 cost 2 ms item by item, 0.04 so."""
 
     def complete_list_value(self, return_type: GraphQLList[Any], *args: Any, **kwargs: Any) -> Any:
         result = kwargs["result"] if "result" in kwargs else args[3]
@@ -57,7 +57,7 @@ class _TextLists(StrawberryGraphQLCoreExecutionContext):
 
 
 class _Limited(SchemaExtension):
-    """Holds an operation to its limits before anything is done for it, and gives it a context of its own."""
+    """Holds the text of an operation to its limits before it is parsed."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -70,7 +70,8 @@ class _Limited(SchemaExtension):
 
 
 class _Measured(ValidationCache):
-    """Measures first: what is over a limit is not worth validating, and to validate it may take long."""
+    """Measures first: what is over a limit is not worth validating, and to validate it may take long. Then gives the
+    operation a context of its own."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(maxsize=limits.documents_cached)
