@@ -234,6 +234,9 @@ async def test_ages_and_revisions(history: Ledgers, clock: ManualClock) -> None:
     clock.wait(100)
     aged = await ask(history, '{ freshness(refs: ["docs/a"], maxAgeS: 30) { withheld { reason } } }')
     assert aged["freshness"]["withheld"] == [{"reason": "unverified"}]
+    why = await ask(history, '{ why(ref: "docs/a", maxAgeS: 30) { verdict { reason } path { reason entry { id } } } }')
+    assert why["why"]["verdict"] == {"reason": "unverified"}
+    assert [step["entry"]["id"] for step in why["why"]["path"]] == ["@4", "@4"]
     head = (await ask(history, "{ ledger { revision } }"))["ledger"]["revision"]
     asked = "query ($r: String) { freshness(refs: [], atLeast: $r, full: true) { revision } }"
     assert (await ask(history, asked, r=head))["freshness"]["revision"] == head

@@ -55,8 +55,8 @@ class Desk:
 
     def checked_at(self, seq: int) -> str:
         """When somebody last looked at the edition of a record."""
-        with self.service.live.lock:
-            return format_moment(checked_us(self.service.live.index, seq))
+        with self.service.live.durable as index:
+            return format_moment(checked_us(index, seq))
 
     def due(self, seq: int) -> Due | None:
         """What is to be done about a mutation, if anything is."""

@@ -31,6 +31,7 @@ Info = strawberry.Info[Operation, None]
 
 First = Annotated[int | None, arg("How many at most; the server has a default and a limit.")]
 After = Annotated[str | None, arg("The cursor of the last entry seen.")]
+MaxAge = Annotated[int | None, arg("Dependencies not looked at for so many seconds count as fallen.")]
 Depth = Annotated[int | None, arg("How many steps to go at most.")]
 Most = Annotated[int | None, arg("How many nodes to show at most.")]
 
@@ -72,7 +73,7 @@ class Query:
         refs: Annotated[list[ID], arg("What to check.")],
         ledger: LedgerName = "main",
         at_least: Annotated[str | None, arg("A revision that the answer must not be older than.")] = None,
-        max_age_s: Annotated[int | None, arg("Dependencies not looked at for so many seconds count as fallen.")] = None,
+        max_age_s: MaxAge = None,
         full: Annotated[bool, arg("Ask the store for all it holds first.")] = False,
     ) -> FreshnessReport:
         not_over("refs", refs, info.context.limits.refs_max, "refs")
@@ -81,9 +82,11 @@ class Query:
         return shown_report(desk, report)
 
     @strawberry.field(description="Why a reference is what it is.")
-    async def why(self, info: Info, ref: Ref, ledger: LedgerName = "main") -> Explanation | None:
+    async def why(
+        self, info: Info, ref: Ref, ledger: LedgerName = "main", max_age_s: MaxAge = None
+    ) -> Explanation | None:
         desk = await info.context.desk(ledger)
-        with desk.service.reading() as reader:
+        with desk.service.reading(max_age_s) as reader:
             verdict, steps = explained(reader, ref)
             revision, clock_us = desk.service.live.revision, reader.index.clock_us
         entries = await desk.entries(step.seq for step in steps)
