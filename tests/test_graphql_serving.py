@@ -323,16 +323,52 @@ async def test_queries_over_a_websocket_each_see_what_is_there(ledgers: Ledgers,
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
-    [("no json", 4400), ('{"type":"connection_init","type":"ping"}', 4400), ('{"type":"nonsense"}', 4400)],
+    "text",
+    [
+        "no json",
+        "5",
+        "[]",
+        "{}",
+        '{"type":"connection_init","type":"ping"}',
+        '{"type":"nonsense"}',
+        '{"type":"connection_init","payload":5}',
+        '{"type":"subscribe"}',
+        '{"type":"subscribe","id":"1","payload":5}',
+        '{"type":"subscribe","id":[],"payload":{}}',
+        '{"type":"subscribe","id":"1","payload":{"query":"{"}}',
+    ],
 )
-async def test_nonsense_on_a_websocket_ends_it(place: str, text: str, code: int) -> None:
-    async with websockets.connect(f"ws://{place}/graphql", subprotocols=["graphql-transport-ws"]) as socket:  # type: ignore[list-item]
+async def test_nonsense_on_a_websocket_ends_it_with_a_word(place: str, text: str) -> None:
+    async with websocket(place) as socket:
         await socket.send(text)
         with pytest.raises(websockets.ConnectionClosed) as closed:
             await asyncio.wait_for(socket.recv(), 10)
         assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == code
+        assert closed.value.rcvd.code == 4400
+        assert closed.value.rcvd.reason
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"query": 5},
+        {"query": "{ ledgers }", "variables": []},
+        {"query": "{ ledgers }", "operationName": "Other"},
+        {"query": "{ nothing }"},
+        {"query": ""},
+    ],
+)
+async def test_what_cannot_be_asked_over_a_websocket_is_told(place: str, payload: dict[str, Any]) -> None:
+    async with websocket(place) as socket:
+        await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
+        try:
+            message = json.loads(await asyncio.wait_for(socket.recv(), 10))
+        except websockets.ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            assert (closed.rcvd.code, bool(closed.rcvd.reason)) == (4400, True)
+        else:
+            assert message["type"] == "error"
+            assert {error["extensions"]["code"] for error in message["payload"]} == {"malformed"}
 
 
 @pytest.mark.parametrize(

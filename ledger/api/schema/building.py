@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import strawberry
@@ -17,10 +18,11 @@ from graphql import (
     GraphQLString,
     Undefined,
 )
-from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
+from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext, StreamResult
 from strawberry.types import ExecutionContext
+from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from ledger.api.schema.desk import Operation
 from ledger.api.schema.entries import TYPES, shown_entry
@@ -31,7 +33,7 @@ from ledger.api.schema.query import Query
 from ledger.api.schema.subscription import Subscription
 from ledger.api.schema.telling import tell
 from ledger.api.schema.words import SCALARS
-from ledger.errors import TooLarge
+from ledger.errors import LedgerError, Malformed, TooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +41,34 @@ logger = logging.getLogger(__name__)
 class Schema(strawberry.Schema):
     """Errors say their code; what nobody foresaw is logged here and not told."""
 
+    limits: Limits
+
+    async def execute(self, query: Any, variable_values: Any = None, *args: Any, **kwargs: Any) -> ExecutionResult:
+        return self._refused(query, variable_values) or await super().execute(query, variable_values, *args, **kwargs)
+
+    async def stream(self, query: Any, variable_values: Any = None, *args: Any, **kwargs: Any) -> StreamResult:
+        refused = self._refused(query, variable_values)
+        return _only(refused) if refused else await super().stream(query, variable_values, *args, **kwargs)
+
+    def _refused(self, query: Any, variable_values: Any) -> PreExecutionError | None:
+        """What is no operation at all, or longer than we read."""
+        try:
+            if not isinstance(query, str | None) or not isinstance(variable_values, dict | None):
+                raise Malformed("query is text, and variables are an object")
+            within("query_bytes", len((query or "").encode(errors="replace")), self.limits.query_bytes_max)
+        except LedgerError as error:
+            told = GraphQLError(error.message, original_error=error)
+            self.process_errors([told])
+            return PreExecutionError(data=None, errors=[told])
+        return None
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         for error in errors:
             tell(error, logger)
+
+
+async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError]:
+    yield result
 
 
 class _TextLists(StrawberryGraphQLCoreExecutionContext):
@@ -56,16 +83,13 @@ class _TextLists(StrawberryGraphQLCoreExecutionContext):
         return super().complete_list_value(return_type, *args, **kwargs)
 
 
-class _Limited(SchemaExtension):
-    """Holds the text of an operation to its limits before it is parsed."""
+class _Parsed(ParserCache):
+    """What cannot be parsed is left to whoever parses next: he tells of it, over streams as well."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-
-    def on_operation(self) -> Iterator[None]:
+    def on_parse(self) -> Iterator[None]:
         context = self.execution_context
-        within("query_bytes", len((context.query or "").encode()), self.limits.query_bytes_max)
-        context.parse_options["max_tokens"] = self.limits.tokens_max
+        with contextlib.suppress(GraphQLError):
+            context.graphql_document = self.cached_parse_document(context.query, **context.parse_options)
         yield
 
 
@@ -100,13 +124,14 @@ def build_schema(limits: Limits = DEFAULTS) -> Schema:
         subscription=Subscription,
         types=list(TYPES.values()),
         extensions=[
-            lambda: _Limited(limits),
-            lambda: ParserCache(maxsize=limits.documents_cached),
+            lambda: MaxTokensLimiter(limits.tokens_max),
+            lambda: _Parsed(maxsize=limits.documents_cached),
             lambda: _Measured(limits),
         ],
         execution_context_class=_TextLists,
         config=StrawberryConfig(scalar_map=SCALARS),
     )
+    schema.limits = limits
     _drop_null_defaults(schema)
     return schema
 

@@ -21,6 +21,8 @@ from strawberry.http import GraphQLHTTPResponse
 from strawberry.http.base import BaseRequestProtocol
 from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from ledger.api.schema.building import build_schema
@@ -80,7 +82,18 @@ def graphql_routes(
     ]
 
 
+class _Messages(BaseGraphQLTransportWSHandler[Ledgers, None]):
+    async def handle_message(self, message: Message) -> None:
+        """A message whose parts are of other kinds than they must be ends the connection with a word, too."""
+        try:
+            await super().handle_message(message)
+        except (TypeError, AttributeError):
+            await self.handle_invalid_message("Failed to parse message")
+
+
 class _View(GraphQL[Ledgers, None]):
+    graphql_transport_ws_handler_class = _Messages
+
     def __init__(self, ledgers: Ledgers, limits: Limits, allowed_origins: Sequence[str], page: Path | None) -> None:
         super().__init__(
             build_schema(limits),
@@ -170,7 +183,7 @@ class _View(GraphQL[Ledgers, None]):
     def decode_json(self, data: str | bytes) -> object:
         """Of a WebSocket, where another error would end the connection without a word."""
         try:
-            return parse_json(data)
+            return self.parse_json(data)
         except LedgerError as error:
             raise json.JSONDecodeError(error.message, "", 0) from error
 

@@ -7,6 +7,8 @@ from logging import Logger
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from ledger.errors import Behind, Internal, LedgerError, Malformed, NoSuchLedger, StoreError, TooLarge
 
@@ -45,6 +47,8 @@ def _known(error: GraphQLError) -> LedgerError:
             return ours
         case GraphQLError() as inner:
             return _known(inner)
+        case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
+            return Malformed(error.message)
         case None if isinstance(error, GraphQLSyntaxError) and _PARSER_GAVE_UP in error.message:
             limit = "tokens" if "tokens" in error.message else "depth"
             return TooLarge(error.message.removeprefix("Syntax Error: "), limit=limit)
