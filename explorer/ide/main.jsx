@@ -13,10 +13,15 @@ globalThis.MonacoEnvironment = {
   getWorker: (_, label) => new Worker(new URL(`${["json", "graphql"].includes(label) ? label : "editor"}.worker.js`, files)),
 };
 
-const isSubscription = ({ query, operationName }) =>
-  parse(query).definitions.some(
-    (one) => one.operation === "subscription" && (!operationName || one.name?.value === operationName),
-  );
+function isSubscription({ query, operationName }) {
+  try {
+    return parse(query).definitions.some(
+      (one) => one.operation === "subscription" && (!operationName || one.name?.value === operationName),
+    );
+  } catch {
+    return false; // the server tells what is wrong with it
+  }
+}
 
 // Subscriptions go by server-sent events: unlike a browser's WebSocket they carry the headers typed into the page.
 async function fetcher(params, { headers = {} } = {}) {
