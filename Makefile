@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 NEO4J := $(BIN)/python scripts/neo4j_server.py
+IDE := explorer/ide/dist/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test neo4j lint format bench
+.PHONY: help demo test neo4j lint format bench schema ide
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +16,7 @@ help: ## list the targets
 demo: $(READY) ## a walk through the ledger; STORE=neo4j on a Neo4j of its own
 	$(BIN)/python -m examples.flask_docs
 
-test: $(READY) ## all tests, those against a real Neo4j among them
+test: $(READY) $(IDE) ## all tests, those against a real Neo4j among them
 	$(NEO4J) fetch
 	$(BIN)/pytest
 
@@ -33,6 +34,15 @@ format: $(READY) ## put style and format right
 
 bench: $(READY) ## the benchmarks
 	$(BIN)/python -m benchmarks
+
+schema: $(READY) ## write the GraphQL schema to graphql/schema.graphql
+	$(BIN)/python -m ledger.api.schema
+
+ide: $(IDE) ## the page at /graphql; needs Node.js and npm
+
+$(IDE): $(filter-out explorer/ide/dist explorer/ide/node_modules,$(wildcard explorer/ide/*))
+	@command -v npm >/dev/null || { echo "Node.js and npm are needed for the page at /graphql." >&2; exit 1; }
+	cd explorer/ide && npm ci --silent && npm run --silent build
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

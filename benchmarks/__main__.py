@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import checking, importing, memory
+from benchmarks import checking, graphql_api, importing, memory
 from benchmarks.measure import Row
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
@@ -23,10 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 @click.option("--neo4j/--no-neo4j", default=True, show_default=True, help="Start a Neo4j and measure it too.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there.")
 def main(entries: int, sizes: str, rounds: int, neo4j: bool, json_file: Path | None) -> None:
-    """Measure import, check and memory against their floors."""
+    """Measure import, check, GraphQL and memory against their floors."""
     rows: list[Row] = []
     for size in map(int, sizes.split(",")):
         rows += show(checking.measure(size, rounds))
+    rows += show(graphql_api.measure(10_000, rounds))
     rows += show(memory.measure(50_000))
     rows += show(importing.sqlite(entries, rounds))
     if neo4j:
@@ -43,7 +44,7 @@ def show(rows: list[Row]) -> list[Row]:
 
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
-    packages = ("agent-state-ledger", "neo4j", "neo4j-rust-ext", "pydantic", "msgspec", "orjson")
+    packages = ("agent-state-ledger", "neo4j", "neo4j-rust-ext", "pydantic", "msgspec", "orjson", "strawberry-graphql")
     return {"python": platform.python_version(), "system": platform.platform()} | {
         name: version(name) for name in packages
     }

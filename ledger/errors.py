@@ -14,6 +14,7 @@
     │   └── Corrupt           what was read is not what was written (audit tells more)
     ├── HeadMoved             another writer was first; the service catches up and judges anew
     ├── SlowReader            a watcher fell behind the changes; resuming after the revision it names helps
+    ├── Internal              nobody foresaw it; a service tells its log what it was, not the client
     ├── StaleContext          a guard told to raise found something that is not fresh
     └── Usage  FileTrouble  Interrupted       of the command line: misunderstood, no such file, Ctrl-C
 
@@ -246,6 +247,12 @@ class SlowReader(LedgerError):
 
     code = "slow_reader"
     retry = True
+
+
+class Internal(LedgerError):
+    """Something nobody foresaw happened in a service; what it was is in its log, not in the answer."""
+
+    code = "internal"
 
 
 class StaleContext(LedgerError):

@@ -43,6 +43,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "ledger.app": (*SERVICE, "ledger.store.rehearsal", "ledger.store.address"),
     "ledger": ("ledger.app", "ledger.errors"),  # what `from ledger import …` gives
     "ledger.testing": (*SERVICE, "ledger.app"),
+    "ledger.api": (),
+    "ledger.api.schema": SERVICE,
     "ledger.cli": (*SERVICE, "ledger.app", "ledger", "ledger.ingest", "ledger.guard"),
     "ledger.__main__": ("ledger.cli",),
 }

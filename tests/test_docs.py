@@ -4,6 +4,8 @@
                  comment lines after it
     ```console   `$ command` and what it prints; a document's blocks are one session of bash in an empty folder
     ```ledger    a ledger page (ledger/testing/page.py), each on a ledger of its own
+    ```graphql   a document's blocks are asked in order by a public client, of a service with one empty ledger; the
+                 ```json block after one is what comes back, or, after that, what a subscription was told
     ```cypher    run on a Neo4j that holds what the document's pages recorded; the table after it is what comes back
 
 `…` stands for any text. What names a Neo4j address is run where there is one, on the server of the tests. Commands that
@@ -16,26 +18,35 @@ import asyncio
 import contextlib
 import io
 import itertools
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import gql
 import neo4j
 import pytest
+from gql.transport.exceptions import TransportQueryError
+from gql.transport.httpx import HTTPXAsyncTransport
+from gql.transport.websockets import WebsocketsTransport
 
 from ledger import AsyncLedger
+from ledger.api.schema import Limits
+from ledger.app import open_ledgers
 from ledger.errors import LedgerError
 from ledger.model.edges import EDGE_TYPES
 from ledger.model.entry import KINDS
 from ledger.model.verdict import AMENDED, STALE_REASONS, UNKNOWN_REASONS
+from ledger.service.ledgers import Ledgers
 from ledger.testing import ManualClock, Page
 from ledger.testing.contract import LedgerContract
+from tests.graphql_client import served
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")]
@@ -201,6 +212,89 @@ class Shell:
     def __exit__(self, *_: object) -> None:
         with self._bash:
             self._bash.kill()
+
+
+# --- graphql --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", documents_with("graphql"))
+async def test_graphql(document: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        ledgers = await stack.enter_async_context(open_ledgers("memory:"))
+        client = Tour(await stack.enter_async_context(served(ledgers)), ledgers)
+        stack.push_async_callback(client.close)
+        answer: Any = None
+        for block in blocks("graphql", "json", document=document):
+            if block.language == "graphql":
+                assert answer is None, f"{block}: what came before is not shown"
+                answer = await client.ask(block.text)
+            else:
+                came = answer or await client.told()
+                assert alike(json.loads(block.text), came), f"{block}\n{json.dumps(came, indent=1)}"
+                answer = None
+
+
+class Tour:
+    """A public client: operations over HTTP, a subscription over a WebSocket."""
+
+    def __init__(self, place: str, ledgers: Ledgers) -> None:
+        self._ledgers = ledgers
+        self._http = gql.Client(transport=HTTPXAsyncTransport(url=f"http://{place}/graphql"))
+        socket = WebsocketsTransport(url=f"ws://{place}/graphql", subprotocols=["graphql-transport-ws"])
+        self._socket = gql.Client(transport=socket)
+        self._changes: Any = None
+        self._telling: asyncio.Task[Any] | None = None
+
+    async def ask(self, text: str) -> Any:
+        if text.startswith("subscription"):
+            return await self._subscribe(text)
+        try:
+            return {"data": await self._http.execute_async(gql.gql(text))}
+        except TransportQueryError as error:
+            return {"data": error.data, "errors": error.errors}
+
+    async def _subscribe(self, text: str) -> None:
+        """From now on; what it is told is shown later."""
+        session = await self._socket.connect_async()
+        self._changes = session.subscribe(gql.gql(text))
+        self._telling = asyncio.create_task(anext(self._changes))
+        service = await self._ledgers.get("main")
+        async with asyncio.timeout(10):
+            while not service.feed._watchers:
+                await asyncio.sleep(0.01)
+
+    async def told(self) -> Any:
+        assert self._telling is not None
+        return {"data": await asyncio.wait_for(self._telling, 10)}
+
+    async def close(self) -> None:
+        if self._telling is not None:
+            await self._changes.aclose()
+            await self._socket.close_async()
+
+
+def alike(expected: Any, came: Any) -> bool:
+    """The same JSON; `…` in a text stands for any text."""
+    if isinstance(expected, dict):
+        return (
+            isinstance(came, dict)
+            and expected.keys() == came.keys()
+            and all(alike(v, came[k]) for k, v in expected.items())
+        )
+    if isinstance(expected, list):
+        return isinstance(came, list) and len(expected) == len(came) and all(map(alike, expected, came))
+    if isinstance(expected, str) and isinstance(came, str):
+        return matches(expected, came)
+    return type(expected) is type(came) and expected == came
+
+
+def test_the_limits_of_graphql_are_documented() -> None:
+    table = text_of("docs/graphql.md").partition("| limit | is | of |")[2].partition("\n\n")[0]
+    told = {
+        f"{name}_max": int(number.replace(",", "")) for name, number in re.findall(r"\| `(\w+)` \| ([\d,]+) \|", table)
+    }
+    elsewhere = {"page_default", "documents_cached", "send_s_max", "streams_max"}
+    assert told == {name: number for name, number in asdict(Limits()).items() if name not in elsewhere}
 
 
 # --- ledger pages and cypher ------------------------------------------------------------------------------------

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import uuid
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import orjson
-from msgspec import UNSET
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, Malformed, NoSuchLedger, Unavailable
 from ledger.model.change import Change
-from ledger.model.entry import Record, Sealed
+from ledger.model.entry import Entry, Sealed
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
-from ledger.model.verdict import FRESH, UNKNOWN, Report, Verdict
+from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import Edge, EntryView, Explanation, GraphSlice, Node, PathStep, Remedy, Status
 from ledger.service.audit import AuditReport, audit
+from ledger.service.browsing import acts_due, entry_named, explained, kinds_counted, states_counted
 from ledger.service.expiry import ExpiryNotes
 from ledger.service.feed import Feed
+from ledger.service.finding import Wanted, find
 from ledger.service.follower import MAX_LAG_S, REACH_S, Follower
 from ledger.service.live import Live
 from ledger.service.mirror import Mirror
+from ledger.service.rendering import id_of, node_of, view_of
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
-from ledger.validity.graph import acts_without_ground, entries_about, walk
-from ledger.validity.index import KIND_NAMES, NONE, Index
-from ledger.validity.resolve import name_of, record_named, resolve
+from ledger.validity.graph import entries_about, walk
+from ledger.validity.index import KIND_NAMES
+from ledger.validity.resolve import name_of, resolve
 from ledger.validity.verdicts import Reader
 
 if TYPE_CHECKING:  # only writing needs the models of commands, and to build them takes longer than a whole check
@@ -37,6 +37,14 @@ if TYPE_CHECKING:  # only writing needs the models of commands, and to build the
     from ledger.service.committer import Committer, Submission
 
 GRAPH_NODES_MAX = 1_000
+
+
+class Seen(NamedTuple):
+    """An entry as the log keeps it, and as it is shown."""
+
+    entry: Entry
+    view: EntryView
+    content_bytes: int
 
 
 async def require_ledger(store: Store, name: str) -> None:
@@ -200,10 +208,8 @@ class LedgerService:
     async def why(self, ref: str, max_age_s: float | None = None) -> Explanation:
         """The verdict, and the path from the root cause to the entry. Raises NotFound, Ambiguous, Malformed."""
         await self.follower.refresh()
-        with self.live.durable:
-            reader = self._reader(max_age_s)
-            seq = record_named(reader.index, resolve(reader.index, ref))
-            verdict, steps = reader.verdict_of(seq, ref), reader.path(reader.index.edition[seq])
+        with self.reading(max_age_s) as reader:
+            verdict, steps = explained(reader, ref)
             revision, clock_us = self.live.revision, reader.index.clock_us
         views = {view.seq: view for view in await self._views([step.seq for step in steps])}
         path = tuple(PathStep(views[step.seq], step.reason) for step in steps)
@@ -212,10 +218,8 @@ class LedgerService:
     async def entry(self, ref: str) -> EntryView:
         """The entry a reference names; `@42` names an event itself. Raises NotFound, Ambiguous, Malformed."""
         await self.follower.refresh()
-        with self.live.durable:
-            index = self.live.index
-            literal = ref[1:] if ref[:1] == "@" and ref[1:].isascii() and ref[1:].isdigit() else ""
-            seq = int(literal) if literal and 0 < int(literal) < len(index.kind) else resolve(index, ref)
+        with self.live.durable as index:
+            seq = entry_named(index, ref)
         return (await self._views([seq]))[0]
 
     async def entries(
@@ -231,16 +235,33 @@ class LedgerService:
         content: bool = True,
     ) -> list[EntryView]:
         """Entries in the order of the log, after entry `after`; `current`: only the current version of each key."""
+        wanted = Wanted(None if kinds is None else list(kinds), key_prefix, actor, state, current=current)
+        seqs = await self.find(wanted, after=after, limit=limit)
+        pages = range(0, len(seqs), PAGE_ENTRIES)
+        return [
+            view for start in pages for view in await self._views(seqs[start : start + PAGE_ENTRIES], content=content)
+        ]
+
+    async def find(
+        self, wanted: Wanted, *, after: int | None = None, limit: int, newest_first: bool = False
+    ) -> list[int]:
+        """Entries by seq, as `ledger.service.finding.find` does."""
         await self.follower.refresh()
+        return await find(
+            self.store, self.live, self._reader, wanted, after=after, limit=limit, newest_first=newest_first
+        )
+
+    async def seen(self, seqs: Sequence[int], *, content: bool = True) -> list[Seen]:
+        """These entries, in the order asked, with their contents if wanted; numbers that do not exist are left out."""
+        picked = await self.store.pick(self.name, seqs, content=content)
+        with self.reading() as reader:
+            return [Seen(one.entry, view_of(reader, one), len(one.content or "")) for one in picked]
+
+    @contextlib.contextmanager
+    def reading(self, max_age_s: float | None = None) -> Iterator[Reader]:
+        """One state to look at, as of now: nothing changes meanwhile, so nothing may be waited for."""
         with self.live.durable:
-            seqs = list(self._matching(kinds, key_prefix, state, current, after))
-        found: list[EntryView] = []
-        for start in range(0, len(seqs), PAGE_ENTRIES):
-            page = await self._views(seqs[start : start + PAGE_ENTRIES], content=content)
-            found += [view for view in page if actor is None or view.actor == actor]
-            if len(found) >= limit:
-                break
-        return found[:limit]
+            yield self._reader(max_age_s)
 
     async def history(self, ref: str) -> list[EntryView]:
         """Every entry about what a reference names, oldest first: all versions of its key and all events on them."""
@@ -261,17 +282,10 @@ class LedgerService:
     async def remediation(self) -> list[Remedy]:
         """Executed mutations that lost their ground: those to be repaired first, then those that lapsed."""
         await self.follower.refresh()
-        with self.live.durable:
-            reader = self._reader()
-            acts = acts_without_ground(reader.index)
-            newest = {act.edition: reader.index.newest[act.edition] for act in acts}
-            causes = {act.edition: act.causes or [reader.cause(act.edition)] for act in acts}
-        views = {view.seq: view for view in await self._views(list(newest.values()))}
-        remedies = [
-            Remedy(views[newest[act.edition]], bool(act.causes), tuple(f"@{seq}" for seq in causes[act.edition]))
-            for act in acts
-        ]
-        return sorted(remedies, key=lambda remedy: not remedy.needed)
+        with self.reading() as reader:
+            acts = acts_due(reader)
+        views = {view.seq: view for view in await self._views([act.seq for act in acts])}
+        return [Remedy(views[act.seq], act.needed, tuple(f"@{seq}" for seq in act.causes)) for act in acts]
 
     async def status(self) -> Status:
         """Head, counts, and where the ledger is kept."""
@@ -279,14 +293,12 @@ class LedgerService:
         state_seq = None
         if isinstance(self.store, StateStore):
             state_seq = await self.store.states_upto(self.name)
-        with self.live.durable:
-            reader = self._reader()
+        with self.reading() as reader:
             index, head = reader.index, reader.index.head
-            kinds = Counter(KIND_NAMES[kind] for kind in index.kind[1:])
-            states: Counter[str] = Counter()
-            for key in range(len(index.key_names)):
-                reason = reader.reason(index.edition[index.current_version(key)])
-                states[FRESH if reason is None else f"stale {reason}"] += 1
+            states = {
+                state if reason is None else f"{state} {reason}": n
+                for (state, reason), n in states_counted(reader).items()
+            }
             return Status(
                 ledger=self.name,
                 revision=self.live.revision,
@@ -294,7 +306,7 @@ class LedgerService:
                 hash=head.hash.hex(),
                 recorded_at=format_moment(head.recorded_at_us) if head.seq else None,
                 clock=format_moment(index.clock_us),
-                kinds=dict(sorted(kinds.items())),
+                kinds=dict(sorted(kinds_counted(index).items())),
                 states=dict(sorted(states.items())),
                 store=type(self.store).__name__,
                 state_seq=state_seq,
@@ -338,114 +350,26 @@ class LedgerService:
         self.live.index.advance(self.clock())
         return Reader(self.live.index, None if max_age_s is None else int(max_age_s * SECOND))
 
-    def _matching(
-        self,
-        kinds: Iterable[str] | None,
-        key_prefix: str | None,
-        state: str | None,
-        current: bool,
-        after: int,
-    ) -> Iterable[int]:
-        reader = self._reader()
-        index = reader.index
-        wanted = None if kinds is None else {_kind_code(kind) for kind in kinds}
-        seqs: Iterable[int] = range(after + 1, len(index.kind))
-        if current:
-            seqs = sorted(index.current_version(key) for key in range(len(index.key_names)))
-        for seq in seqs:
-            if seq <= after or (wanted is not None and index.kind[seq] not in wanted):
-                continue
-            edition = index.edition[seq]
-            if key_prefix is not None and not _key_starts(index, edition, key_prefix):
-                continue
-            if state is not None and (not index.is_record(seq) or reader.verdict_of(seq).state != state):
-                continue
-            yield seq
-
     async def _views(self, seqs: Sequence[int], *, content: bool = True) -> list[EntryView]:
-        picked = await self.store.pick(self.name, seqs, content=content)
-        with self.live.durable:
-            reader = self._reader()
-            return [_view(reader, sealed) for sealed in picked]
+        return [seen.view for seen in await self.seen(seqs, content=content)]
 
     async def _slice(self, ref: str, *, up: bool, depth: int | None, limit: int) -> GraphSlice:
         await self.follower.refresh()
-        with self.live.durable:
-            reader = self._reader()
+        with self.reading() as reader:
             index = reader.index
             start = index.edition[resolve(index, ref)]
             found = walk(index, start, up=up, depth=depth, limit=min(limit, GRAPH_NODES_MAX))
-            nodes = [_node(reader, edition, distance) for edition, distance in found.depths.items()]
-            edges = [Edge(_id(index, source), "BECAUSE", _id(index, premise)) for source, premise in found.edges]
+            nodes = [node_of(reader, edition, distance) for edition, distance in found.depths.items()]
+            edges = [Edge(id_of(index, source), "BECAUSE", id_of(index, premise)) for source, premise in found.edges]
             events = {
                 seq: edition for edition in found.depths for seq in reader.felled_by(edition) if up or edition == start
             }
             known = {node.id for node in nodes}
             for seq, edition in events.items():
                 kind = KIND_NAMES[index.kind[seq]]
-                edges.append(Edge(f"@{seq}", "REVOKES" if kind == "revocation" else "SUPERSEDES", _id(index, edition)))
+                edges.append(
+                    Edge(f"@{seq}", "REVOKES" if kind == "revocation" else "SUPERSEDES", id_of(index, edition))
+                )
                 if f"@{seq}" not in known:
                     nodes.append(Node(f"@{seq}", name_of(index, seq), kind, depth=found.depths[edition] + 1))
             return GraphSlice(self.live.revision, tuple(nodes), tuple(edges), found.hidden > 0, found.hidden)
-
-
-def _kind_code(kind: str) -> int:
-    if kind not in KIND_NAMES:
-        raise Malformed(f"{kind!r} is no kind; expected one of {', '.join(KIND_NAMES)}", field="kinds")
-    return KIND_NAMES.index(kind)
-
-
-def _key_starts(index: Index, edition: int, prefix: str) -> bool:
-    return (
-        edition != NONE and index.key_of[edition] != NONE and index.key_names[index.key_of[edition]].startswith(prefix)
-    )
-
-
-def _id(index: Index, edition: int) -> str:
-    return f"@{index.newest[edition]}"
-
-
-def _node(reader: Reader, edition: int, depth: int) -> Node:
-    verdict = reader.verdict_of(reader.index.newest[edition])
-    kind = KIND_NAMES[reader.index.kind[reader.index.birth[edition]]]
-    return Node(verdict.id or "", verdict.ref, kind, verdict.state, verdict.reason, depth)
-
-
-def _view(reader: Reader, sealed: Sealed) -> EntryView:
-    entry, index = sealed.entry, reader.index
-    record = isinstance(entry, Record)
-
-    def moment(name: str) -> str | None:
-        value = getattr(entry, name, None)
-        return None if value is None or value is UNSET else format_moment(value)
-
-    def names(name: str) -> tuple[str, ...]:
-        return tuple(name_of(index, seq) for seq in getattr(entry, name, ()))
-
-    return EntryView(
-        id=f"@{entry.seq}",
-        seq=entry.seq,
-        kind=entry.kind,
-        ref=name_of(index, entry.seq),
-        key=getattr(entry, "key", None),
-        version=entry.version if isinstance(entry, Record) else None,
-        digest=getattr(entry, "digest", None),
-        content=None if sealed.content is None else orjson.loads(sealed.content),
-        because=tuple(tuple(name_of(index, seq) for seq in premises) for premises in getattr(entry, "because", ())),
-        cites=names("cites"),
-        supersedes=names("supersedes"),
-        amends=name_of(index, entry.amends) if isinstance(entry, Record) and entry.amends else None,
-        valid_until=moment("valid_until_us"),
-        targets=names("targets"),
-        observed=getattr(entry, "observed", ()),
-        mode=getattr(entry, "mode", None),
-        reason=getattr(entry, "reason", None),
-        effective_at=moment("effective_at_us"),
-        lifts=tuple(f"@{seq}" for seq in getattr(entry, "lifts", ())),
-        outcomes=tuple(dict.fromkeys(request.outcome for request in entry.requests if request.position >= 0)),
-        actor=entry.actor,
-        occurred_at=moment("occurred_at_us"),
-        recorded_at=format_moment(entry.recorded_at_us),
-        hash=sealed.hash.hex(),
-        verdict=reader.verdict_of(entry.seq) if record else None,
-    )

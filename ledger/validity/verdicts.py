@@ -154,12 +154,20 @@ class Reader:
     def standing_against(self, edition: int) -> list[int]:
         """The entries that stand against an edition: withdrawals, and supersessions by other keys."""
         index = self.index
-        withdrawals = [one.seq for one in index.withdrawals.get(edition, ())]
-        return sorted(withdrawals + [one.seq for one in index.effective_supersessions(index.key_of[edition])])
+        others = [one.seq for one in index.effective_supersessions(index.key_of[edition])]
+        return sorted(self.withdrawn_by(edition) + others)
+
+    def withdrawn_by(self, edition: int) -> list[int]:
+        """The withdrawals that stand on an edition."""
+        return [one.seq for one in self.index.withdrawals.get(edition, ())]
+
+    def superseded_by(self, edition: int) -> list[int]:
+        """The entries that took its place: of other keys, and the next version of its own that counts."""
+        return sorted(set(self._supersessions(edition)))
 
     def felled_by(self, edition: int) -> list[int]:
         """All that stands against an edition, newer versions of its own key included."""
-        return sorted({*self.standing_against(edition), *self._supersessions(edition)})
+        return sorted({*self.withdrawn_by(edition), *self._supersessions(edition)})
 
     def _latest_successor(self, edition: int) -> int:
         index = self.index
@@ -192,6 +200,8 @@ class Reader:
     def _supersessions(self, edition: int) -> Iterable[int]:
         index = self.index
         key = index.key_of[edition]
+        if key == NONE:
+            return
         yield from (one.seq for one in index.effective_supersessions(key))
         if index.current[key] > edition:
             younger = index.younger[edition]

@@ -1,0 +1,111 @@
+"""One ledger within one operation: entries are loaded in batches, one read of the store for each level of the query."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from strawberry.dataloader import DataLoader
+
+from ledger.api.schema.limits import Budget, Limits
+from ledger.clock import format_moment
+from ledger.service.browsing import Due, acts_due, checked_us, entry_named
+from ledger.service.ledgers import Ledgers
+from ledger.service.service import LedgerService, Seen
+
+CONTENTS_AT_ONCE = 100
+"""Read before their sizes are counted: at most 100 MiB."""
+
+
+class Desk:
+    """Entries of one ledger, each loaded once; `build` makes what the schema shows of them."""
+
+    def __init__(
+        self, service: LedgerService, budget: Budget, build: Callable[[Desk, Seen], Any], *, contents: bool
+    ) -> None:
+        self.service = service
+        self._budget = budget
+        self._build = build
+        self._contents = contents
+        self._due: dict[int, Due] | None = None
+        self._loader: DataLoader[int, Any] = DataLoader(self._load)
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    def entry(self, seq: int) -> Awaitable[Any]:
+        """One entry by its number."""
+        return self._loader.load(seq)
+
+    async def entries(self, seqs: Iterable[int]) -> list[Any]:
+        """Entries in the order asked."""
+        return list(await self._loader.load_many(seqs))
+
+    async def groups(self, groups: Sequence[Sequence[int]]) -> list[list[Any]]:
+        """The same for groups of entries."""
+        loaded = iter(await self.entries(seq for group in groups for seq in group))
+        return [[next(loaded) for _ in group] for group in groups]
+
+    async def named(self, ref: str) -> Any:
+        """The entry a reference names. Raises NotFound, Ambiguous, Malformed."""
+        with self.service.reading() as reader:
+            seq = entry_named(reader.index, ref)
+        return await self.entry(seq)
+
+    def checked_at(self, seq: int) -> str:
+        """When somebody last looked at the edition of a record."""
+        with self.service.live.durable as index:
+            return format_moment(checked_us(index, seq))
+
+    def due(self, seq: int) -> Due | None:
+        """What is to be done about a mutation, if anything is."""
+        if self._due is None:
+            with self.service.reading() as reader:
+                self._due = {due.seq: due for due in acts_due(reader)}
+        return self._due.get(seq)
+
+    async def _load(self, seqs: list[int]) -> list[Any]:
+        self._budget.take_entries(len(seqs))
+        step = CONTENTS_AT_ONCE if self._contents else len(seqs)
+        built: list[Any] = []
+        for start in range(0, len(seqs), step):
+            seen = await self.service.seen(seqs[start : start + step], content=self._contents)
+            self._budget.take_contents(sum(one.content_bytes for one in seen))
+            built += [self._build(self, one) for one in seen]
+        return built
+
+
+class Operation:
+    """What the resolvers of one operation share; never used for another, so nothing in it grows old."""
+
+    def __init__(
+        self, ledgers: Ledgers, limits: Limits, build: Callable[[Desk, Seen], Any], *, contents: bool = True
+    ) -> None:
+        self.ledgers = ledgers
+        self.limits = limits
+        self._build = build
+        self._contents = contents
+        self._budget = Budget(limits)
+        self._desks: dict[str, Desk] = {}
+
+    async def desk(self, ledger: str, *, refresh: bool = True) -> Desk:
+        """For reading. Raises NoSuchLedger, Malformed, StoreError; Behind when nothing may be said.
+
+        A check says that itself, reference by reference: it needs no `refresh`.
+        """
+        service = await self.ledgers.get(ledger)
+        if refresh:
+            await service.follower.refresh()
+        desk = self._desks.get(ledger)
+        if desk is None or desk.service is not service:
+            desk = self._desks[ledger] = self.new_desk(service)
+        return desk
+
+    def another(self) -> Operation:
+        """The same, with nothing loaded yet: for the next event of a subscription."""
+        return Operation(self.ledgers, self.limits, self._build, contents=self._contents)
+
+    def new_desk(self, service: LedgerService) -> Desk:
+        """One that has seen nothing yet: what a write did is not what was read before it."""
+        return Desk(service, self._budget, self._build, contents=self._contents)

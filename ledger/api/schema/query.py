@@ -1,0 +1,147 @@
+"""The reads."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+from strawberry import ID
+
+from ledger.api.schema.answers import (
+    Explanation,
+    FreshnessReport,
+    GraphSlice,
+    Ledger,
+    PathStep,
+    shown_ledger,
+    shown_report,
+    shown_slice,
+)
+from ledger.api.schema.arguments import EntryFilter, LedgerName, Ref, arg
+from ledger.api.schema.desk import Operation
+from ledger.api.schema.entries import Entry, shown_verdict
+from ledger.api.schema.limits import not_over, page_size, within
+from ledger.api.schema.pages import EntryConnection, Place, page, place_of
+from ledger.api.schema.words import DateTime
+from ledger.clock import format_moment
+from ledger.errors import Malformed
+from ledger.service.browsing import acts_due, explained
+
+Info = strawberry.Info[Operation, None]
+
+First = Annotated[int | None, arg("How many at most; the server has a default and a limit.")]
+After = Annotated[str | None, arg("The cursor of the last entry seen.")]
+MaxAge = Annotated[int | None, arg("Dependencies not looked at for so many seconds count as fallen.")]
+Depth = Annotated[int | None, arg("How many steps to go at most.")]
+Most = Annotated[int | None, arg("How many nodes to show at most.")]
+
+
+@strawberry.type(description="Reads. A reference that cannot be resolved gives null, and an error with its code.")
+class Query:
+    @strawberry.field(description="The entry a reference names. `@42` names an event itself.")
+    async def entry(self, info: Info, ref: Ref, ledger: LedgerName = "main") -> Entry | None:
+        found: Entry = await (await info.context.desk(ledger)).named(ref)
+        return found
+
+    @strawberry.field(description="The log, page by page.")
+    async def entries(
+        self,
+        info: Info,
+        ledger: LedgerName = "main",
+        filter: Annotated[EntryFilter | None, arg("Which entries; all that is given must fit.")] = None,
+        first: First = None,
+        after: After = None,
+        newest_first: Annotated[bool, arg("Against the order of the log.")] = False,
+    ) -> EntryConnection:
+        size = page_size(first, info.context.limits)
+        place = place_of(after, 1)
+        desk = await info.context.desk(ledger)
+        seqs = await desk.service.find(
+            (filter or EntryFilter()).wanted(),
+            after=place[0] if place else None,
+            limit=size + 1,
+            newest_first=newest_first,
+        )
+        return await page(desk, [(seq,) for seq in seqs], size, after)
+
+    @strawberry.field(
+        description="Whether references may be used. Never fails because of a reference: unknown is a verdict."
+    )
+    async def freshness(
+        self,
+        info: Info,
+        refs: Annotated[list[ID], arg("What to check.")],
+        ledger: LedgerName = "main",
+        at_least: Annotated[str | None, arg("A revision that the answer must not be older than.")] = None,
+        max_age_s: MaxAge = None,
+        full: Annotated[bool, arg("Ask the store for all it holds first.")] = False,
+    ) -> FreshnessReport:
+        not_over("refs", refs, info.context.limits.refs_max, "refs")
+        desk = await info.context.desk(ledger, refresh=False)
+        report = await desk.service.check(refs, max_age_s, at_least=at_least, full=full)
+        return shown_report(desk, report)
+
+    @strawberry.field(description="Why a reference is what it is.")
+    async def why(
+        self, info: Info, ref: Ref, ledger: LedgerName = "main", max_age_s: MaxAge = None
+    ) -> Explanation | None:
+        desk = await info.context.desk(ledger)
+        with desk.service.reading(max_age_s) as reader:
+            verdict, steps = explained(reader, ref)
+            revision, clock_us = desk.service.live.revision, reader.index.clock_us
+        entries = await desk.entries(step.seq for step in steps)
+        return Explanation(
+            revision=revision,
+            clock=DateTime(format_moment(clock_us)),
+            verdict=shown_verdict(desk, verdict),
+            path=[PathStep(entry=entry, reason=step.reason) for entry, step in zip(entries, steps, strict=True)],
+        )
+
+    @strawberry.field(description="What it rests on, and the events that felled any of that.")
+    async def causes(
+        self, info: Info, ref: Ref, ledger: LedgerName = "main", depth: Depth = None, limit: Most = None
+    ) -> GraphSlice | None:
+        desk = await info.context.desk(ledger)
+        return shown_slice(desk, await desk.service.causes(ref, _depth(depth), _most(info, limit)))
+
+    @strawberry.field(description="What rests on it.")
+    async def consequences(
+        self, info: Info, ref: Ref, ledger: LedgerName = "main", depth: Depth = None, limit: Most = None
+    ) -> GraphSlice | None:
+        desk = await info.context.desk(ledger)
+        return shown_slice(desk, await desk.service.consequences(ref, _depth(depth), _most(info, limit)))
+
+    @strawberry.field(
+        description="Executed mutations that lost their ground: those to be repaired first, then those that lapsed."
+    )
+    async def remediation(
+        self, info: Info, ledger: LedgerName = "main", first: First = None, after: After = None
+    ) -> EntryConnection:
+        size = page_size(first, info.context.limits)
+        last = place_of(after, 2)
+        desk = await info.context.desk(ledger)
+        with desk.service.reading() as reader:
+            places: list[Place] = [(0 if due.needed else 1, due.seq) for due in acts_due(reader)]
+        beyond = [place for place in sorted(places) if last is None or place > last]
+        return await page(desk, beyond[: size + 1], size, after)
+
+    @strawberry.field(description="Where a ledger stands.")
+    async def ledger(self, info: Info, name: Annotated[str, arg("Which ledger.")] = "main") -> Ledger | None:
+        return shown_ledger(await info.context.desk(name))
+
+    @strawberry.field(description="The names of the ledgers there are, sorted.")
+    async def ledgers(self, info: Info) -> list[str]:
+        return await info.context.ledgers.names()
+
+
+def _depth(depth: int | None) -> int | None:
+    if depth is not None and depth < 0:
+        raise Malformed(f"depth is not negative, and {depth} is", field="depth")
+    return depth
+
+
+def _most(info: Info, limit: int | None) -> int:
+    most = info.context.limits.nodes_max
+    if limit is not None and limit < 1:
+        raise Malformed(f"limit is at least 1, not {limit}", field="limit")
+    return most if limit is None else within("nodes", limit, most, "limit")

@@ -1,0 +1,150 @@
+"""Finding entries in the log: by kind, key, actor, state, time; page by page, never holding the ledger up for long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ledger.errors import Malformed
+from ledger.service.live import Live
+from ledger.store.base import Store
+from ledger.validity.graph import entries_about
+from ledger.validity.index import KIND_CODES, NONE, Index
+from ledger.validity.resolve import resolve
+from ledger.validity.verdicts import Reader
+
+SCAN_ENTRIES = 10_000
+"""Looked at before others get their turn: 2-10 ms."""
+
+PICK_ENTRIES = 1_000
+"""Read from the log at once to see who wrote them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are looked for; what is None (or empty) does not matter. Times are microseconds."""
+
+    kinds: Collection[str] | None = None
+    key_prefix: str | None = None
+    actor: str | None = None
+    state: str | None = None  # of records, today
+    reason: str | None = None
+    current: bool = False  # only the current version of each key
+    about: str | None = None  # a reference: all versions of its key and all events on them
+    since_us: int | None = None  # recorded then or later
+    before_us: int | None = None  # recorded earlier
+
+
+async def find(
+    store: Store,
+    live: Live,
+    read: Callable[[], Reader],
+    wanted: Wanted,
+    *,
+    after: int | None = None,
+    limit: int,
+    newest_first: bool = False,
+) -> list[int]:
+    """At most `limit` entries by seq, in the order of the log or against it, that come after entry `after` in it.
+
+    Raises Malformed for what is no kind; NotFound, Ambiguous, Malformed for `about`; StoreError.
+    """
+    codes = None if wanted.kinds is None else {_kind_code(kind) for kind in wanted.kinds}
+    seqs: Sequence[int] = _beyond(after, await _span(store, live, wanted), newest_first)
+    if wanted.about is not None:
+        with live.durable as index:
+            about = entries_about(index, index.edition[resolve(index, wanted.about)])
+        seqs = [seq for seq in about if seq in seqs]
+    if newest_first:
+        seqs = seqs[::-1]
+    found: list[int] = []
+    for start in range(0, len(seqs), SCAN_ENTRIES):
+        with live.durable:
+            fitting = _fitting(read(), wanted, codes, seqs[start : start + SCAN_ENTRIES])
+            matching = list(fitting if wanted.actor is not None else islice(fitting, limit - len(found)))
+        if wanted.actor is not None:
+            matching = await _by_actor(store, live.name, matching, wanted.actor, limit - len(found))
+        found += matching
+        if len(found) >= limit:
+            break
+        await asyncio.sleep(0)
+    return found[:limit]
+
+
+def _beyond(after: int | None, span: range, newest_first: bool) -> range:
+    if after is None:
+        return span
+    return range(span.start, min(span.stop, after)) if newest_first else range(max(span.start, after + 1), span.stop)
+
+
+def _fitting(reader: Reader, wanted: Wanted, codes: set[int] | None, seqs: Sequence[int]) -> Iterator[int]:
+    index = reader.index
+    judged = wanted.state is not None or wanted.reason is not None
+    for seq in seqs:
+        if codes is not None and index.kind[seq] not in codes:
+            continue
+        if wanted.current and not _is_current(index, seq):
+            continue
+        if wanted.key_prefix is not None and not _key_starts(index, index.edition[seq], wanted.key_prefix):
+            continue
+        if judged and not (index.is_record(seq) and _judged_so(reader.state(seq), wanted)):
+            continue
+        yield seq
+
+
+def _judged_so(judgement: tuple[str, str | None], wanted: Wanted) -> bool:
+    state, reason = judgement
+    return wanted.state in (None, state) and wanted.reason in (None, reason)
+
+
+def _is_current(index: Index, seq: int) -> bool:
+    edition = index.edition[seq]
+    return (
+        index.is_record(seq) and index.key_of[edition] != NONE and index.current_version(index.key_of[edition]) == seq
+    )
+
+
+def _key_starts(index: Index, edition: int, prefix: str) -> bool:
+    return (
+        edition != NONE and index.key_of[edition] != NONE and index.key_names[index.key_of[edition]].startswith(prefix)
+    )
+
+
+def _kind_code(kind: str) -> int:
+    if kind not in KIND_CODES:
+        raise Malformed(f"{kind!r} is no kind; expected one of {', '.join(KIND_CODES)}", field="kinds")
+    return KIND_CODES[kind]
+
+
+async def _by_actor(store: Store, ledger: str, seqs: Sequence[int], actor: str, most: int) -> list[int]:
+    """The index does not know actors: the log does."""
+    found: list[int] = []
+    for start in range(0, len(seqs), PICK_ENTRIES):
+        picked = await store.pick(ledger, seqs[start : start + PICK_ENTRIES])
+        found += [sealed.entry.seq for sealed in picked if sealed.entry.actor == actor]
+        if len(found) >= most:
+            break
+    return found
+
+
+async def _span(store: Store, live: Live, wanted: Wanted) -> range:
+    """The entries recorded in the time asked for. `recorded_at` never decreases, so a few looks find both ends."""
+    end = live.head.seq + 1
+    first = 1 if wanted.since_us is None else await _first_at(store, live.name, wanted.since_us, end)
+    stop = end if wanted.before_us is None else await _first_at(store, live.name, wanted.before_us, end)
+    return range(first, max(first, stop))
+
+
+async def _first_at(store: Store, ledger: str, moment_us: int, end: int) -> int:
+    """The first entry recorded at a moment or later; `end` if there is none."""
+    low, high = 1, end
+    while low < high:
+        middle = (low + high) // 2
+        (sealed,) = await store.pick(ledger, [middle])
+        if sealed.entry.recorded_at_us < moment_us:
+            low = middle + 1
+        else:
+            high = middle
+    return low

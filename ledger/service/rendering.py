@@ -1,0 +1,66 @@
+"""How entries and editions are shown: ids as text, times as RFC 3339, neighbours by name."""
+
+from __future__ import annotations
+
+import orjson
+from msgspec import UNSET
+
+from ledger.clock import format_moment
+from ledger.model.entry import Record, Sealed
+from ledger.model.view import EntryView, Node
+from ledger.validity.index import KIND_NAMES, Index
+from ledger.validity.resolve import name_of
+from ledger.validity.verdicts import Reader
+
+
+def id_of(index: Index, edition: int) -> str:
+    """An edition by its newest version, as @42."""
+    return f"@{index.newest[edition]}"
+
+
+def node_of(reader: Reader, edition: int, depth: int) -> Node:
+    """An edition as a node of a slice, `depth` steps from where that starts."""
+    verdict = reader.verdict_of(reader.index.newest[edition])
+    kind = KIND_NAMES[reader.index.kind[reader.index.birth[edition]]]
+    return Node(verdict.id or "", verdict.ref, kind, verdict.state, verdict.reason, depth)
+
+
+def view_of(reader: Reader, sealed: Sealed) -> EntryView:
+    """An entry as it was recorded, with today's verdict if it is a record."""
+    entry, index = sealed.entry, reader.index
+    record = isinstance(entry, Record)
+
+    def moment(name: str) -> str | None:
+        value = getattr(entry, name, None)
+        return None if value is None or value is UNSET else format_moment(value)
+
+    def names(name: str) -> tuple[str, ...]:
+        return tuple(name_of(index, seq) for seq in getattr(entry, name, ()))
+
+    return EntryView(
+        id=f"@{entry.seq}",
+        seq=entry.seq,
+        kind=entry.kind,
+        ref=name_of(index, entry.seq),
+        key=getattr(entry, "key", None),
+        version=entry.version if isinstance(entry, Record) else None,
+        digest=getattr(entry, "digest", None),
+        content=None if sealed.content is None else orjson.loads(sealed.content),
+        because=tuple(tuple(name_of(index, seq) for seq in premises) for premises in getattr(entry, "because", ())),
+        cites=names("cites"),
+        supersedes=names("supersedes"),
+        amends=name_of(index, entry.amends) if isinstance(entry, Record) and entry.amends else None,
+        valid_until=moment("valid_until_us"),
+        targets=names("targets"),
+        observed=getattr(entry, "observed", ()),
+        mode=getattr(entry, "mode", None),
+        reason=getattr(entry, "reason", None),
+        effective_at=moment("effective_at_us"),
+        lifts=tuple(f"@{seq}" for seq in getattr(entry, "lifts", ())),
+        outcomes=tuple(dict.fromkeys(request.outcome for request in entry.requests if request.position >= 0)),
+        actor=entry.actor,
+        occurred_at=moment("occurred_at_us"),
+        recorded_at=format_moment(entry.recorded_at_us),
+        hash=sealed.hash.hex(),
+        verdict=reader.verdict_of(entry.seq) if record else None,
+    )
