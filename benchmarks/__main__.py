@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import checking, graphql_api, importing, memory
+from benchmarks import checking, graphql_api, importing, memory, serving
 from benchmarks.measure import Row
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
@@ -23,10 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 @click.option("--neo4j/--no-neo4j", default=True, show_default=True, help="Start a Neo4j and measure it too.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there.")
 def main(entries: int, sizes: str, rounds: int, neo4j: bool, json_file: Path | None) -> None:
-    """Measure import, check, GraphQL and memory against their floors."""
+    """Measure checks, the service, imports and memory against their floors."""
     rows: list[Row] = []
     for size in map(int, sizes.split(",")):
         rows += show(checking.measure(size, rounds))
+    rows += show(serving.measure(10_000, rounds))
     rows += show(graphql_api.measure(10_000, rounds))
     rows += show(memory.measure(50_000))
     rows += show(importing.sqlite(entries, rounds))

@@ -47,4 +47,10 @@ def parse_moment(value: str | datetime) -> int:
 @lru_cache(maxsize=1024)  # what is recorded together has one moment
 def format_moment(moment_us: int) -> str:
     """RFC 3339 in UTC, always with six decimals, so that texts sort as moments do."""
-    return (_EPOCH + timedelta(microseconds=moment_us)).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    seconds, fraction_us = divmod(moment_us, SECOND)
+    return f"{_to_the_second(seconds)}.{fraction_us:06d}Z"
+
+
+@lru_cache(maxsize=1024)  # moments told together lie together, and the present lasts a second: 0.4 µs instead of 2
+def _to_the_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")

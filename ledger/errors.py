@@ -14,7 +14,12 @@
     │   └── Corrupt           what was read is not what was written (audit tells more)
     ├── HeadMoved             another writer was first; the service catches up and judges anew
     ├── SlowReader            a watcher fell behind the changes; resuming after the revision it names helps
+    ├── ServiceError          a service does not take the request, whatever it asks for
+    │   ├── Unauthorized  HostNotAllowed  OriginNotAllowed  UnsupportedMediaType
+    │   ├── NoSuchRoute  MethodNotAllowed
+    │   └── TimedOut  Starting       trying again helps
     ├── Internal              nobody foresaw it; a service tells its log what it was, not the client
+    ├── BadSetting  CannotListen     a service cannot start like this
     ├── StaleContext          a guard told to raise found something that is not fresh
     └── Usage  FileTrouble  Interrupted       of the command line: misunderstood, no such file, Ctrl-C
 
@@ -249,10 +254,78 @@ class SlowReader(LedgerError):
     retry = True
 
 
+class ServiceError(LedgerError):
+    """A service does not take the request, whatever it asks for."""
+
+    code = "service_error"
+
+
+class Unauthorized(ServiceError):
+    """The API key is missing, or another one."""
+
+    code = "unauthorized"
+
+
+class HostNotAllowed(ServiceError):
+    """The Host header names none of the hosts this service answers for."""
+
+    code = "host_not_allowed"
+
+
+class OriginNotAllowed(ServiceError):
+    """A web page of another origin sent the request."""
+
+    code = "origin_not_allowed"
+
+
+class UnsupportedMediaType(ServiceError):
+    """The body is not said to be JSON: that is what any web page could send without asking."""
+
+    code = "unsupported_media_type"
+
+
+class NoSuchRoute(ServiceError):
+    """There is nothing at this path."""
+
+    code = "no_such_route"
+
+
+class MethodNotAllowed(ServiceError):
+    """What is at this path does not take this method."""
+
+    code = "method_not_allowed"
+
+
+class TimedOut(ServiceError):
+    """There was no answer within the time of a request; what it was to write may have been recorded."""
+
+    code = "timed_out"
+    retry = True
+
+
+class Starting(ServiceError):
+    """The service waits for its store, or still reads the log."""
+
+    code = "starting"
+    retry = True
+
+
 class Internal(LedgerError):
     """Something nobody foresaw happened in a service; what it was is in its log, not in the answer."""
 
     code = "internal"
+
+
+class BadSetting(LedgerError):
+    """A setting of the service cannot be used."""
+
+    code = "bad_setting"
+
+
+class CannotListen(LedgerError):
+    """The service cannot listen at its address."""
+
+    code = "cannot_listen"
 
 
 class StaleContext(LedgerError):

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,18 @@ class Terminal:
         status = json.loads(result.stdout)
         return status["head"], status["hash"]
 
-    def start(self, *args: str, before: Callable[[], Any] | None = None, **pipes: Any) -> subprocess.Popen[bytes]:
+    def start(
+        self,
+        *args: str,
+        before: Callable[[], Any] | None = None,
+        settings: Mapping[str, str] | None = None,
+        **pipes: Any,
+    ) -> subprocess.Popen[bytes]:
         """As a process of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "ledger", *args],
             cwd=self.folder,
-            env={**_without_settings(), "LEDGER_STORE": self.store, "PYTHONPATH": str(ROOT)},
+            env={**_without_settings(), "LEDGER_STORE": self.store, "PYTHONPATH": str(ROOT), **(settings or {})},
             # What starts the tests in the background may have told its children to ignore Ctrl-C.
             preexec_fn=lambda: (
                 signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -42,10 +42,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "ledger.ingest": NOUNS,
     "ledger.app": (*SERVICE, "ledger.store.rehearsal", "ledger.store.address"),
     "ledger": ("ledger.app", "ledger.errors"),  # what `from ledger import …` gives
+    "ledger.settings": SERVICE,
+    "ledger.api": (*SERVICE, "ledger.settings"),
     "ledger.testing": (*SERVICE, "ledger.app"),
-    "ledger.api": (),
     "ledger.api.schema": SERVICE,
-    "ledger.cli": (*SERVICE, "ledger.app", "ledger", "ledger.ingest", "ledger.guard"),
+    "ledger.cli": (*SERVICE, "ledger.app", "ledger", "ledger.ingest", "ledger.guard", "ledger.settings", "ledger.api"),
     "ledger.__main__": ("ledger.cli",),
 }
 

@@ -1,1 +1,14 @@
-"""What other machines talk to: HTTP and GraphQL. It parses, asks the service, and renders."""
+"""The service over HTTP: `create_app` in `application`.
+
+application  the routes, and what lies around them
+freshness    POST /v1/ledgers/{ledger}/freshness, the hot path
+commands     POST /v1/ledgers/{ledger}/commands
+health       /healthz, /readyz, and what the service waits for while it starts
+metrics      /metrics
+access       around every request: an id, a time limit, its errors, a line in the log, its figures
+schema       /graphql: the GraphQL schema, its routes and its page
+security     who may ask, and for how much: Host, Origin, API key, content type, body size
+problems     from an error to status and body
+openapi      routes that FastAPI describes and does not handle
+logs         the log, for people or as JSON
+"""

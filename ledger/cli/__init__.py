@@ -5,6 +5,7 @@ options   what commands have in common, and opening the ledger they name
 reading   check, why, history, causes, consequences, entries, remediation, status, audit, schema
 writing   record, revoke, reinstate, verify
 transfer  import, export, restore, migrate
+serving   serve
 files     reading lines and writing files without leaving halves
 render    how answers look
 progress  bars, for people only

@@ -32,9 +32,7 @@ class Place:
     @property
     def address(self) -> str:
         """The store without its password, for people to see."""
-        parts = urlsplit(self.store)
-        _, at, host = parts.netloc.rpartition("@")
-        return parts._replace(netloc=host).geturl() if at else self.store
+        return without_password(self.store)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Ledger]:
@@ -82,6 +80,13 @@ class Place:
             print_json(data())
         else:
             print_lines(lines())
+
+
+def without_password(store: str) -> str:
+    """A store address for people to see."""
+    parts = urlsplit(store)
+    _, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=host).geturl() if at else store
 
 
 def is_empty(ledger: Ledger) -> bool:

@@ -14,6 +14,7 @@ import click
 from ledger import __version__
 from ledger.cli.reading import READING
 from ledger.cli.render import as_json_text, clean
+from ledger.cli.serving import SERVING
 from ledger.cli.transfer import TRANSFER
 from ledger.cli.writing import WRITING
 from ledger.errors import FileTrouble, Interrupted, LedgerError, Usage
@@ -24,7 +25,7 @@ EXIT_BROKEN_PIPE = 141
 """As the shell reports of a program that was stopped by SIGPIPE."""
 
 
-SECTIONS = {"Look": READING, "Record": WRITING, "Whole ledgers": TRANSFER}
+SECTIONS = {"Look": READING, "Record": WRITING, "Whole ledgers": TRANSFER, "Service": SERVING}
 
 
 class Shell(click.Group):

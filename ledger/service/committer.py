@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from ledger.model.command import BatchCommand, Command, ExpireCommand
 from ledger.model.entry import EMPTY, Entry, Head, Record, Sealed, head_after, revision_token, seal
 from ledger.model.result import NO_EFFECT, BatchResult, Effect, Result
 from ledger.service.drafts import Change
+from ledger.service.figures import Figures
 from ledger.service.judge import Judge, Judgement, Remembered
 from ledger.service.live import Live
 from ledger.store.base import NodeState, Store
@@ -105,16 +107,24 @@ class Committer:
     While one group commits, the next is judged on top of it. If the first does not land, both are judged anew.
     """
 
-    def __init__(self, store: Store, live: Live, clock: Clock, landed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, store: Store, live: Live, clock: Clock, landed: Callable[[], Awaitable[None]], figures: Figures
+    ) -> None:
         self.store = store
         self.live = live
         self.clock = clock
         self.landed = landed
+        self.figures = figures
         self._waiting: deque[Submission] = deque()
         self._task: asyncio.Task[None] | None = None
         self._enough: asyncio.Future[None] | None = None  # is set when a slice waits
         self._gathering: _Group | None = None  # being judged
         self._committing: _Group | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Commands that wait for a commit or are in one."""
+        return sum(_size(command) for one in self._waiting for command in one.commands[len(one.answers) :])
 
     async def submit(self, commands: Sequence[Command]) -> Submission:
         """Judge and commit batches; returns when every one is durable, or the first of them was refused.
@@ -209,7 +219,7 @@ class Committer:
                 continue
             commands: list[Command] = []
             for command in submission.commands[submission.judged : submission.judged + room]:
-                size = len(command.commands) if isinstance(command, BatchCommand) else 1
+                size = _size(command)
                 if size > group.room < GROUP_COMMANDS_MAX:
                     group.room = 0  # it opens the next group
                     break
@@ -299,7 +309,10 @@ class Committer:
         if self.store.shows_states:
             with self.live.judging(self.clock()) as index:
                 group.states = _states_of(index, group.entries)
+        began_s = time.perf_counter()
         await self._append(group.head, group)
+        answers = [answer for _, answer in group.answers]
+        self.figures.note_commit(len(group.entries), time.perf_counter() - began_s, answers)
 
     async def _confirm(self, head: Head) -> None:
         """What writes nothing compares no head: where others are heard of late, a refusal may be of yesterday.
@@ -424,6 +437,10 @@ def _states_of(index: Index, entries: Sequence[Sealed]) -> list[NodeState]:
 
 def _effect(index: Index, change: Change) -> Effect:
     return Effect(change.number, tuple(name_of(index, seq) for seq in change.first)) if change.number else NO_EFFECT
+
+
+def _size(command: Command) -> int:
+    return len(command.commands) if isinstance(command, BatchCommand) else 1
 
 
 def _chars(command: Command) -> int:

@@ -65,6 +65,11 @@ class Ledgers:
     ) -> None:
         await self.close()
 
+    @property
+    def opened(self) -> list[LedgerService]:
+        """Those that are open here."""
+        return list(self._services.values())
+
     async def names(self) -> list[str]:
         """The ledgers there are, sorted."""
         return await self.store.ledgers()

@@ -17,10 +17,12 @@ from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
 from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import Edge, EntryView, Explanation, GraphSlice, Node, PathStep, Remedy, Status
+from ledger.service.answers import Answer, answer, answer_of
 from ledger.service.audit import AuditReport, audit
 from ledger.service.browsing import acts_due, entry_named, explained, kinds_counted, states_counted
 from ledger.service.expiry import ExpiryNotes
 from ledger.service.feed import Feed
+from ledger.service.figures import Figures
 from ledger.service.finding import Wanted, find
 from ledger.service.follower import MAX_LAG_S, REACH_S, Follower
 from ledger.service.live import Live
@@ -85,6 +87,7 @@ class LedgerService:
         self.follower = Follower(self.live, self._landed, max_lag_s, reach_s)
         self.feed = Feed(self.live, self.follower)
         self._notes = ExpiryNotes(self.live, clock, self._note_expiries) if note_expiries else None
+        self.figures = Figures()
         self._closed = False
 
     async def open(self, *, create: bool = True, progress: Callable[[int], None] | None = None) -> None:
@@ -99,6 +102,11 @@ class LedgerService:
         self.follower.start()
         if self._notes is not None:
             self._notes.start()
+
+    @property
+    def waiting(self) -> int:
+        """Commands that wait to be committed."""
+        return self.committer.waiting if "committer" in self.__dict__ else 0
 
     async def drain(self) -> None:
         """Wait until every write is answered."""
@@ -127,7 +135,7 @@ class LedgerService:
         """The one writer of this ledger in this process."""
         from ledger.service.committer import Committer
 
-        return Committer(self.store, self.live, self.clock, self._landed)
+        return Committer(self.store, self.live, self.clock, self._landed, self.figures)
 
     async def apply(self, command: Mapping[str, Any] | Command) -> BatchResult:
         """Judge and commit one batch (a single command is one). Raises Refused, StoreError."""
@@ -198,6 +206,26 @@ class LedgerService:
         except Behind:
             return self._judged(refs, max_age_s, behind=True)
         return self._judged(refs, max_age_s)
+
+    def answer_now(
+        self, refs: Sequence[str], max_age_s: float | None = None, at_least: str | None = None
+    ) -> Answer | None:
+        """`check_now` as JSON, put together from what was said before where that still holds."""
+        if max_age_s is not None:
+            report = self.check_now(refs, max_age_s, at_least)
+            return None if report is None else answer_of(report)
+        if not self.follower.is_current() or (at_least is not None and not self.follower.knows(at_least)):
+            return None
+        with self.live.durable:
+            return answer(self._reader(), self.live.revision, refs)
+
+    async def answer(
+        self, refs: Sequence[str], max_age_s: float | None = None, *, at_least: str | None = None, full: bool = False
+    ) -> Answer:
+        """`check` as JSON. Raises as it does."""
+        if not full and (found := self.answer_now(refs, max_age_s, at_least)) is not None:
+            return found
+        return answer_of(await self.check(refs, max_age_s, at_least=at_least, full=full))
 
     def _judged(self, refs: list[str], max_age_s: float | None, *, behind: bool = False) -> Report:
         with self.live.durable:

@@ -1,0 +1,117 @@
+"""Routes that FastAPI describes in /openapi.json and does not handle.
+
+For a request of a hundred references its own handling (dependencies, models, exit stacks) takes as long as the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from ledger.api.freshness import FreshnessReport, FreshnessRequest
+from ledger.model.command import Command
+from ledger.model.result import BatchResult, Result
+
+REF = "#/components/schemas/{}"
+
+
+class Problem(BaseModel):
+    """What went wrong: the same shape for every error. More fields tell where (`line`, `field`) and what (`ref`, …)."""
+
+    model_config = {"extra": "allow"}
+
+    code: str = Field(description="Stable; docs/errors.md has them all.")
+    message: str = Field(description="One sentence for people.")
+    retry: bool = Field(description="Whether the same request may succeed later.")
+
+
+class Alive(BaseModel):
+    """The process lives."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """Requests can be answered."""
+
+    status: Literal["ready"] = "ready"
+
+
+class Waiting(BaseModel):
+    """Requests cannot be answered yet, or not now."""
+
+    status: Literal["waiting"] = "waiting"
+    waits_for: str
+
+
+class DescribedRoute(APIRoute):
+    """An ASGI application at a path, with a description that FastAPI does not check."""
+
+    def __init__(
+        self,
+        path: str,
+        app: ASGIApp,
+        describes: Callable[..., None],
+        *,
+        takes: dict[str, dict[str, Any]],
+        gives: dict[int | str, dict[str, Any]],
+    ) -> None:
+        super().__init__(
+            path,
+            describes,
+            methods=["POST"],
+            response_model=None,
+            response_class=Response,
+            responses=gives | ERRORS,
+            openapi_extra={"requestBody": {"required": True, "content": _by_type(takes)}},
+        )
+        self.app = app
+
+
+def _named(*types: type) -> dict[str, Any]:
+    """One of these, by reference into the components."""
+    named = [{"$ref": REF.format(one.__name__)} for one in types]
+    return named[0] if len(named) == 1 else {"anyOf": named}
+
+
+COMMAND = {"$ref": REF.format("Command")}
+FRESHNESS_REQUEST = _named(FreshnessRequest)
+FRESHNESS_REPORT = _named(FreshnessReport)
+RESULT = _named(Result, BatchResult)
+RESULT_OR_PROBLEM = _named(Result, BatchResult, Problem)
+CREATED = {"Ledger-Created": {"description": "The ledger these lines made.", "schema": {"type": "string"}}}
+
+
+def content(what: str, schemas: dict[str, dict[str, Any]], headers: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An answer by its content types."""
+    return {"description": what, "content": _by_type(schemas)} | ({"headers": headers} if headers else {})
+
+
+def _by_type(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {name: {"schema": one} for name, one in schemas.items()}
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {"default": content("An error.", {"application/json": _named(Problem)})}
+
+
+def with_components(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """`app.openapi` with the schemas that our own routes refer to."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            components = plain()["components"]["schemas"]
+            structs = (FreshnessRequest, FreshnessReport, Result, BatchResult, Command)
+            (*_, command), named = msgspec.json.schema_components(structs, ref_template=REF.format("{name}"))
+            components |= named | {"Command": command, "Problem": Problem.model_json_schema()}
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    return openapi

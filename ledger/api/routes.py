@@ -1,0 +1,74 @@
+"""The routes of a ledger: plain ASGI inside, described for /openapi.json outside."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Query
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ledger.api.commands import PARTLY, Commands
+from ledger.api.freshness import Freshness
+from ledger.api.openapi import (
+    COMMAND,
+    CREATED,
+    FRESHNESS_REPORT,
+    FRESHNESS_REQUEST,
+    RESULT,
+    RESULT_OR_PROBLEM,
+    DescribedRoute,
+    content,
+)
+
+LedgerName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="A tenant or an environment.")]
+Atomic = Annotated[bool, Query(description="All lines as one batch, or each line as a batch of its own.")]
+
+
+def freshness_route(app: Freshness) -> DescribedRoute:
+    def freshness(ledger: LedgerName) -> None:
+        """Verdicts for references, in the order asked. One that cannot be resolved is `unknown`, never an error."""
+
+    return DescribedRoute(
+        "/v1/ledgers/{ledger}/freshness",
+        app,
+        freshness,
+        takes={"application/json": FRESHNESS_REQUEST},
+        gives={200: content("The verdicts.", {"application/json": FRESHNESS_REPORT})},
+    )
+
+
+def commands_route(app: Commands) -> DescribedRoute:
+    def commands(ledger: LedgerName, atomic: Atomic = True) -> None:
+        """Record, revoke, reinstate, verify: a command a line, and a result a line. Writing creates the ledger."""
+
+    return DescribedRoute(
+        "/v1/ledgers/{ledger}/commands",
+        app,
+        commands,
+        takes={"application/json": COMMAND, "application/x-ndjson": COMMAND},
+        gives={
+            200: content("A result for each line.", {"application/x-ndjson": RESULT}, CREATED),
+            PARTLY: content("Results, then a refusal.", {"application/x-ndjson": RESULT_OR_PROBLEM}, CREATED),
+        },
+    )
+
+
+class Shortcut:
+    """ASGI middleware that takes one route past the framework's own layers: a third of what a small check costs.
+
+    `route` has one parameter, `{ledger}`; what does not look like it goes the usual way.
+    """
+
+    def __init__(self, app: ASGIApp, route: DescribedRoute) -> None:
+        self.app = app
+        self.route = route
+        self._before, self._after = route.path.split("{ledger}")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.endswith(self._after) and scope["method"] == "POST" and path.startswith(self._before):
+            name = path[len(self._before) : -len(self._after)]
+            if "/" not in name:
+                scope["route"], scope["path_params"] = self.route, {"ledger": name}
+                return await self.route.app(scope, receive, send)
+        return await self.app(scope, receive, send)

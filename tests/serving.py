@@ -1,0 +1,130 @@
+"""A service for tests: in this process behind a real server on a loopback port, or as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from ledger.api.application import create_app
+from ledger.api.health import Readiness
+from ledger.api.logs import Log
+from ledger.service.ledgers import Ledgers
+from ledger.settings import Settings
+from ledger.store.base import Store
+from ledger.store.memory import MemoryStore
+from tests.terminal import Terminal
+
+JSON = {"content-type": "application/json"}
+LINES = {"content-type": "application/x-ndjson"}
+WITHIN_S = 20.0
+
+
+class Service:
+    """What a test needs of a service: a client, the ledgers behind it, and what it logs."""
+
+    def __init__(self, ledgers: Ledgers, app: Any, port: int, client: httpx.AsyncClient, log: io.BytesIO) -> None:
+        self.ledgers = ledgers
+        self.app = app
+        self.port = port
+        self.client = client
+        self._log = log
+
+    async def check(self, *refs: str, ledger: str = "main", **asked: Any) -> httpx.Response:
+        return await self.client.post(f"/v1/ledgers/{ledger}/freshness", json={"refs": refs, **asked})
+
+    async def write(self, *commands: dict[str, Any], ledger: str = "main", **parameters: Any) -> httpx.Response:
+        body = "".join(json.dumps(command) + "\n" for command in commands)
+        return await self.client.post(f"/v1/ledgers/{ledger}/commands", content=body, headers=LINES, params=parameters)
+
+    async def metrics(self) -> dict[str, float]:
+        """Every sample by its name and labels, as Prometheus would read them."""
+        lines = (await self.client.get("/metrics")).text.splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+    @property
+    def logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._log.getvalue().splitlines()]
+
+    async def raw(self, request: bytes, *, end: bool = False) -> bytes:
+        """What comes back to these bytes, until the server closes or has answered; `end`: we close our side first."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(request)
+            await writer.drain()
+            if end:
+                writer.write_eof()
+            async with asyncio.timeout(WITHIN_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                return head + await reader.readexactly(length)
+        finally:
+            writer.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    store: Store | None = None, *, readiness: Readiness | None = None, telemetry: Any = None, **settings: Any
+) -> AsyncIterator[Service]:
+    """A service on a free port, in this event loop."""
+    told = Settings.read(log_format="json", **settings)
+    log = io.BytesIO()
+    ledgers = Ledgers(store or MemoryStore(), max_lag_s=told.max_lag_s, reach_s=told.reach_s)
+    async with ledgers:
+        app = create_app(ledgers, told, readiness=readiness, log=Log(told, log), telemetry=telemetry)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, lifespan="off")
+            server = _Server(config)
+            task = asyncio.create_task(server.serve(sockets=[listener]))
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=WITHIN_S) as client:
+                yield Service(ledgers, app, port, client, log)
+            server.should_exit = True
+            await task
+
+
+class _Server(uvicorn.Server):
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()  # signals are for the tests
+
+
+class Process:
+    """`ledger serve` as a process of its own, on a free port."""
+
+    def __init__(self, terminal: Terminal, *args: str, **settings: str) -> None:
+        self.terminal = terminal
+        self.errors = terminal.folder / "serve.err"
+        with self.errors.open("ab") as errors:
+            self.process = terminal.start("serve", "--port", "0", *args, stderr=errors, settings=settings)
+
+    def ready(self) -> str:
+        """Wait for the line it says when it is ready; where it answers."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().decode()
+        assert line.startswith("serving "), (line, self.errors.read_text())
+        return line.split()[-1]
+
+    def end(self, number: int) -> int:
+        """Send a signal, and wait for the end; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=WITHIN_S)
+
+
+@contextlib.contextmanager
+def process(folder: Path, *args: str, **settings: str) -> Iterator[Process]:
+    started = Process(Terminal(folder), *args, **settings)
+    with started.process:
+        try:
+            yield started
+        finally:
+            if started.process.poll() is None:
+                started.process.kill()

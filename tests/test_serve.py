@@ -1,0 +1,196 @@
+"""`ledger serve` as a process: how it starts, what it waits for, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ledger import Ledger
+from tests.serving import JSON, LINES, WITHIN_S, process
+from tests.terminal import Terminal, documents
+
+RECORD = {"op": "record", "kind": "belief", "key": "a", "content": 1}
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    return Terminal(tmp_path)
+
+
+def test_serves_until_told_to_end(terminal: Terminal) -> None:
+    terminal.ok("import", "-", given=documents(3))
+    with process(terminal.folder) as started:
+        url = started.ready()
+        assert url.startswith("http://127.0.0.1:")
+        answer = httpx.post(f"{url}/v1/ledgers/main/freshness", json={"refs": ["doc/1", "doc/9"]})
+        assert [verdict["state"] for verdict in answer.json()["verdicts"]] == ["fresh", "unknown"]
+        assert httpx.post(f"{url}/v1/ledgers/main/commands", json=RECORD).json()["entry"] == "@4"
+        assert httpx.get(f"{url}/readyz").json() == {"status": "ready"}
+        assert terminal.head[0] == 4  # what is acknowledged is there for others
+        assert started.end(signal.SIGTERM) == 0
+        requests = [json.loads(line) for line in started.errors.read_text().splitlines()]
+        assert [line["route"].rpartition("/")[2] for line in requests] == ["freshness", "commands"]
+    terminal.ok("audit")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ends_well_when_it_is_idle(terminal: Terminal, number: int) -> None:
+    with process(terminal.folder) as started:
+        started.ready()
+        began_s = time.monotonic()
+        assert started.end(number) == 0
+        assert time.monotonic() - began_s < 5
+        assert started.errors.read_text() == ""
+
+
+def test_the_second_signal_ends_it_at_once(terminal: Terminal) -> None:
+    with process(terminal.folder) as started:
+        host, _, port = started.ready().removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port))) as half:
+            half.sendall(
+                b"POST /v1/ledgers/main/commands HTTP/1.1\r\nhost: localhost\r\n"
+                b"content-type: application/json\r\ncontent-length: 100\r\n\r\n{"
+            )
+            time.sleep(0.3)  # so that it has read what there is
+            started.process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                started.process.wait(timeout=1)  # it waits for the one whose request is under way
+            assert started.end(signal.SIGTERM) == 130
+    assert "(interrupted)" in started.errors.read_text()
+
+
+def test_sigterm_in_mid_load_loses_nothing(terminal: Terminal) -> None:
+    """What was taken is answered, and nothing is recorded that was not acknowledged."""
+    with process(terminal.folder) as started:
+        url = started.ready()
+        acknowledged, unanswered = asyncio.run(_load(url, lambda: started.process.send_signal(signal.SIGTERM)))
+        assert started.process.wait(timeout=WITHIN_S) == 0
+    assert len(acknowledged) > 100
+    with Ledger.open(terminal.store) as ledger:
+        entries = ledger.entries(limit=1_000_000)
+        assert {entry.id: entry.ref for entry in entries} == acknowledged
+        assert not {entry.ref for entry in entries} & unanswered
+        assert ledger.audit().ok
+
+
+async def _load(url: str, end: Callable[[], object]) -> tuple[dict[str, str], set[str]]:
+    """Sixteen writers until the service is gone: entry and reference of each acknowledgement, and what got none."""
+    acknowledged: dict[str, str] = {}
+    unanswered: set[str] = set()
+
+    async def write(writer: int, client: httpx.AsyncClient) -> None:
+        for number in range(10_000):
+            key = f"w{writer}/{number}"
+            try:
+                answer = await client.post("/v1/ledgers/main/commands", json=RECORD | {"key": key})
+            except httpx.TransportError:
+                unanswered.add(f"{key}@1")
+                return
+            assert answer.status_code == 200, answer.text
+            acknowledged[answer.json()["entry"]] = answer.json()["ref"]
+
+    async with httpx.AsyncClient(base_url=url, timeout=WITHIN_S) as client, asyncio.TaskGroup() as group:
+        for writer in range(16):
+            group.create_task(write(writer, client))
+        await asyncio.sleep(1.5)
+        end()
+    return acknowledged, unanswered
+
+
+def test_waits_for_its_store(terminal: Terminal) -> None:
+    with process(terminal.folder, "--store", "bolt://user:hidden@127.0.0.1:1") as started:
+        port = _port_of(started.process.pid)
+        url = f"http://127.0.0.1:{port}"
+        answer = httpx.get(f"{url}/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["waits_for"].startswith("the store")
+        refused = httpx.post(f"{url}/v1/ledgers/main/freshness", json={"refs": []})
+        assert (refused.status_code, refused.json()["code"]) == (503, "starting")
+        assert started.end(signal.SIGTERM) == 0
+        assert "hidden" not in started.errors.read_text()
+
+
+def _port_of(pid: int) -> int:
+    """Where a process listens that is not ready yet, and so has not said it."""
+    deadline_s = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline_s:
+        inodes = set()
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                inodes.add(os.readlink(link))
+            except FileNotFoundError:
+                continue
+        for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = row.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                return int(fields[1].rpartition(":")[2], 16)
+        time.sleep(0.05)
+    raise AssertionError("it does not listen")
+
+
+def test_what_is_wrong_for_good_ends_it(terminal: Terminal) -> None:
+    code, _, err = terminal.process("serve", "--port", "0", "--store", "sqlite:////nowhere/ledger.db")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "(no_such_database)" in err
+    sqlite3.connect(terminal.file).executescript("CREATE TABLE other (x)")
+    code, _, err = terminal.process("serve", "--port", "0")
+    assert code == 2
+    assert "a SQLite file of something else" in err
+
+
+def test_a_port_that_is_taken(terminal: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, out, err = terminal.process("serve", "--port", str(taken.getsockname()[1]))
+    assert (code, out) == (2, "")
+    assert "(cannot_listen)" in err
+    assert "--port" in err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_listening_for_others_needs_a_key(terminal: Terminal, host: str) -> None:
+    code, out, err = terminal.process("serve", "--port", "0", "--host", host)
+    assert (code, out) == (2, "")
+    assert "LEDGER_API_KEY" in err
+
+
+def test_the_key_is_read_from_its_file(terminal: Terminal) -> None:
+    (terminal.folder / "key").write_text("s3cret\n")
+    settings = {"LEDGER_API_KEY_FILE": str(terminal.folder / "key"), "LEDGER_HOST": "0.0.0.0"}
+    with process(terminal.folder, **settings) as started:
+        port = started.ready().rpartition(":")[2]
+        url = f"http://127.0.0.1:{port}/v1/ledgers/main/commands"
+        assert httpx.post(url, json=RECORD).status_code == 401
+        assert httpx.post(url, json=RECORD, headers={"authorization": "Bearer s3cret"}).status_code == 200
+        assert started.end(signal.SIGTERM) == 0
+        assert "s3cret" not in started.errors.read_text()
+
+
+def test_two_processes_and_an_import_at_once_on_one_file(terminal: Terminal) -> None:
+    with process(terminal.folder) as one, process(terminal.folder) as other:
+        urls = [one.ready(), other.ready()]
+        with terminal.start("import", "-", stdin=subprocess.PIPE) as importing:
+            assert importing.stdin is not None
+            importing.stdin.write(documents(2_000, "imported").encode())
+            importing.stdin.close()
+            for number in range(100):
+                body = json.dumps(RECORD | {"key": f"served/{number}"})
+                answer = httpx.post(f"{urls[number % 2]}/v1/ledgers/main/commands", content=body, headers=LINES)
+                assert answer.status_code == 200, answer.text
+                asked = {"refs": [f"served/{number}"]}
+                told = httpx.post(f"{urls[1 - number % 2]}/v1/ledgers/main/freshness", json=asked, headers=JSON).json()
+                assert told["verdicts"][0]["state"] == "fresh"
+            assert importing.wait(timeout=WITHIN_S) == 0
+        assert (one.end(signal.SIGTERM), other.end(signal.SIGTERM)) == (0, 0)
+    assert terminal.head[0] == 2_100
+    terminal.ok("audit")
