@@ -228,10 +228,10 @@ class Blows:
     async def deal(self, until_s: float) -> None:
         blows = [self.kill_service, self.end_service, self.stop_service, self.kill_database]
         while time.monotonic() < until_s:
-            await asyncio.sleep(self.chance.uniform(*PAUSE_S))
-            blow = self.chance.choice(blows)
-            self.dealt[blow.__name__] += 1
-            await blow(self.chance.choice(self.services))
+            for blow in self.chance.sample(blows, len(blows)):
+                await asyncio.sleep(self.chance.uniform(*PAUSE_S))
+                self.dealt[blow.__name__] += 1
+                await blow(self.chance.choice(self.services))
 
     async def kill_service(self, service: Service) -> None:
         await asyncio.to_thread(service.end, signal.SIGKILL)
