@@ -15,6 +15,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Service:
 
     store: str
     port: int
+    log: Path
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,7 +62,10 @@ class Service:
     def start(self) -> None:
         command = [sys.executable, "-m", "ledger", "serve", "--store", self.store, "--port", str(self.port)]
         settings = {"LEDGER_MAX_LAG_S": str(MAX_LAG_S), "LEDGER_LOG_LEVEL": "error", "LEDGER_DRAIN_S": "5"}
-        self.process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=log
+            )
 
     def end(self, how: signal.Signals) -> None:
         assert self.process is not None
@@ -300,8 +305,8 @@ def whole(uri: str, acknowledged: dict[str, str]) -> list[str]:
 @click.option("--seed", default=20261124, show_default=True)
 def main(seconds: float, seed: int) -> None:
     """Hold a service of several processes to its promises while it is beaten."""
-    with Neo4jServer() as server:
-        services = [Service(server.uri, free_port()) for _ in range(SERVICES)]
+    with tempfile.TemporaryDirectory() as folder, Neo4jServer() as server:
+        services = [Service(server.uri, free_port(), Path(folder, f"{number}.log")) for number in range(SERVICES)]
         try:
             for service in services:
                 service.start()
@@ -315,6 +320,8 @@ def main(seconds: float, seed: int) -> None:
         for name, count in sorted((dealt + seen.counts).items()):
             click.echo(f"{count:>9,}  {name}")
         wrong = seen.wrong + whole(server.uri, seen.acknowledged)
+        for service in services if wrong else ():
+            click.echo(service.log.read_text()[-5_000:], err=True)
     for needed in ("fresh", "stale revoked", "stale unsupported", "promises held to law 9"):
         if not seen.counts[needed]:
             wrong.append(f"nothing was seen of: {needed}")
