@@ -9,6 +9,7 @@
     │   └── IdempotencyConflict  ForeignRevision
     ├── StoreError            the store cannot do it
     │   ├── Unavailable       it does not answer now; trying again helps
+    │   │   └── LedgerClosed  nor does this process any more; another may
     │   ├── Behind            this process does not know yet what the store holds; trying again helps
     │   ├── BadAddress  NoSuchLedger  NoSuchDatabase  SchemaMismatch  ReadOnly  Full  Locked
     │   └── Corrupt           what was read is not what was written (audit tells more)
@@ -51,6 +52,10 @@ class LedgerError(Exception):
     def as_dict(self) -> dict[str, Any]:
         """The form of `--json` and of the APIs: `{"code", "message", "retry", …details}`."""
         return {"code": self.code, "message": self.message, "retry": self.retry, **self.details}
+
+    def outward(self) -> dict[str, Any]:
+        """The same for clients of a service. What a store says in its own words (paths, drivers) stays in the log."""
+        return self.as_dict()
 
 
 class Refused(LedgerError):
@@ -176,6 +181,11 @@ class StoreError(LedgerError):
 
     code = "store_error"
 
+    def outward(self) -> dict[str, Any]:
+        place: dict[str, Any] = {name: self.details[name] for name in ("line", "command") if name in self.details}
+        said = (type(self).__doc__ or "").partition("\n")[0]
+        return {"code": self.code, "message": said, "retry": self.retry, **place}
+
 
 class Unavailable(StoreError):
     """The store does not answer; nothing is known, so nothing is fresh."""
@@ -184,11 +194,19 @@ class Unavailable(StoreError):
     retry = True
 
 
+class LedgerClosed(Unavailable):
+    """The ledger was closed in this process, which is about to end; elsewhere or later it answers."""
+
+    outward = LedgerError.as_dict  # in our own words alone
+
+
 class Behind(StoreError):
     """This process has not heard of the revision asked for, or of anything for longer than `max_lag_s`."""
 
     code = "behind"
     retry = True
+
+    outward = LedgerError.as_dict  # in our own words alone
 
 
 class Locked(StoreError):
@@ -208,6 +226,8 @@ class NoSuchLedger(StoreError):
     """Only writing creates a ledger; this one has never been written to."""
 
     code = "no_such_ledger"
+
+    outward = LedgerError.as_dict  # in our own words alone
 
 
 class NoSuchDatabase(StoreError):

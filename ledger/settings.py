@@ -55,6 +55,7 @@ def _origin(text: str) -> str:
     return text.lower()
 
 
+Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 HostNames = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], NoDecode, BeforeValidator(_listed)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)]
@@ -84,8 +85,13 @@ class Settings(BaseSettings):
     request_timeout_s: Seconds = Field(30.0, description="How long a request may take until its answer begins.")
     drain_s: Seconds = Field(30.0, description="How long requests under way may go on after SIGTERM.")
     body_bytes_max: int = Field(16 << 20, ge=1_024, description="Bytes of a request's body.")
-    refs_max: int = Field(10_000, ge=1, description="References of one check.")
-    commands_max: int = Field(10_000, ge=1, description="Commands of one request.")
+    refs_max: Count = Field(10_000, description="References of one check.")
+    commands_max: Count = Field(10_000, description="Commands of one request.")
+    graphql_tokens_max: Count = Field(4_000, description="Tokens of a GraphQL document.")
+    graphql_depth_max: Count = Field(20, description="How deep a GraphQL operation may go.")
+    graphql_aliases_max: Count = Field(50, description="Aliases in a GraphQL operation.")
+    graphql_cost_max: Count = Field(50_000, description="Fields that a GraphQL answer may have, as estimated.")
+    graphql_page_max: Count = Field(500, description="Entries of a page.")
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="How the log is written; auto: for people at a terminal, else as JSON."
     )

@@ -43,7 +43,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "ledger.app": (*SERVICE, "ledger.store.rehearsal", "ledger.store.address"),
     "ledger": ("ledger.app", "ledger.errors"),  # what `from ledger import …` gives
     "ledger.settings": SERVICE,
-    "ledger.api": (*SERVICE, "ledger.settings"),
+    "ledger.api": (*SERVICE, "ledger.api.schema", "ledger.settings"),
     "ledger.testing": (*SERVICE, "ledger.app"),
     "ledger.api.schema": SERVICE,
     "ledger.cli": (*SERVICE, "ledger.app", "ledger", "ledger.ingest", "ledger.guard", "ledger.settings", "ledger.api"),

@@ -10,10 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+import websockets
 
+from ledger.api.application import _limits
 from ledger.api.health import Readiness
+from ledger.api.schema.limits import DEFAULTS
 from ledger.errors import Corrupt, Full, LedgerError, Unavailable
 from ledger.service.ledgers import Ledgers
+from ledger.settings import Settings
 from ledger.store.memory import MemoryStore
 from ledger.store.sqlite import SqliteStore
 from tests.serving import JSON, LINES, Service, serving
@@ -296,7 +300,7 @@ class TestHealth:
     async def test_is_not_ready_while_it_stops(self) -> None:
         readiness = Readiness(Ledgers(MemoryStore()))
         async with serving(readiness=readiness) as service:
-            readiness.stopping.set()
+            readiness.stopping = True
             assert (await service.client.get("/readyz")).status_code == 503
 
 
@@ -423,6 +427,81 @@ class _Waiting(MemoryStore):
         self.asked.set()
         await self.go.wait()
         await super().append(*given, **more)
+
+
+class TestGraphQL:
+    """Its own tests ask it directly; here it is one of the routes of the service."""
+
+    async def test_is_counted_and_logged_like_everything(self, service: Service) -> None:
+        await service.write(record("a"), {"op": "revoke", "target": "a"})
+        query = '{ freshness(refs: ["a", "b"]) { fresh verdicts { state } } }'
+        answer = await service.client.post("/graphql", json={"query": query})
+        assert [one["state"] for one in answer.json()["data"]["freshness"]["verdicts"]] == ["stale", "unknown"]
+        samples = await service.metrics()
+        assert samples['ledger_requests_total{method="POST",route="/graphql",status="200"}'] == 1
+        assert samples['ledger_checks_total{ledger="main"}'] == 1
+        assert samples['ledger_verdicts_total{ledger="main",reason="revoked",state="stale"}'] == 1
+        assert [line["route"] for line in service.logged][1] == "/graphql"
+
+    async def test_is_closed_like_everything(self) -> None:
+        async with serving(api_key="s3cret") as service:
+            problem(await service.client.post("/graphql", json={"query": "{ ledgers }"}), 401, "unauthorized")
+            problem(await service.client.get("/graphql", params={"query": "{ ledgers }"}), 401, "unauthorized")
+            headers = {"authorization": "Bearer s3cret", "host": "evil.example"}
+            problem(await service.client.post("/graphql", json={}, headers=headers), 421, "host_not_allowed")
+            del headers["host"]
+            answer = await service.client.post("/graphql", json={"query": "{ ledgers }"}, headers=headers)
+            assert answer.json() == {"data": {"ledgers": []}}
+            url = f"ws://127.0.0.1:{service.port}/graphql"
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await websockets.connect(url)
+            assert refused.value.response.status_code == 401
+            assert b"unauthorized" in refused.value.response.body
+            protocol = websockets.Subprotocol("graphql-transport-ws")
+            async with websockets.connect(url, additional_headers=headers, subprotocols=[protocol]) as socket:
+                await socket.send('{"type": "connection_init"}')
+                assert json.loads(await socket.recv())["type"] == "connection_ack"
+
+    async def test_its_page_is_open_since_the_key_is_typed_into_it(self) -> None:
+        async with serving(api_key="s3cret") as service:
+            page = await service.client.get("/graphql", headers={"accept": "text/html"})
+            assert page.headers["content-type"].startswith("text/html")
+            assert (await service.client.get("/graphql/ide/../metrics")).status_code in (401, 404)
+            problem(await service.client.get("/graphql/ide/..%2f..%2fmetrics"), 404, "no_such_route")
+
+    @pytest.mark.parametrize(
+        ("name", "most", "query"),
+        [
+            ("tokens", 30, "{ " + "ledgers " * 40 + "}"),
+            ("depth", 3, '{ why(ref: "a") { path { entry { id } } } }'),
+            ("aliases", 1, "{ a: ledgers b: ledgers }"),
+            ("cost", 20, "{ entries(first: 50) { nodes { id kind } } }"),
+            ("page", 2, "{ entries(first: 3) { nodes { id } } }"),
+        ],
+    )
+    async def test_its_limits_are_settings(self, name: str, most: int, query: str) -> None:
+        async with serving() as usual, serving(**{f"graphql_{name}_max": most}) as strict:
+            for service in (usual, strict):
+                await service.write(record("a"))
+            assert "errors" not in (await usual.client.post("/graphql", json={"query": query})).json()
+            (error,) = (await strict.client.post("/graphql", json={"query": query})).json()["errors"]
+            assert error["extensions"]["code"] == "too_large"
+
+    def test_their_defaults_are_those_of_the_schema(self) -> None:
+        assert _limits(Settings()) == DEFAULTS
+
+    async def test_who_watches_is_sent_on_when_the_service_ends(self) -> None:
+        async with serving() as service:
+            await service.write(record("a"))
+            query = {"query": "subscription { changes { revision } }"}
+            headers = {"accept": "text/event-stream"}
+            async with service.client.stream("POST", "/graphql", json=query, headers=headers) as events:
+                lines = events.aiter_lines()
+                while not service.ledgers.opened[0].feed._watchers:
+                    await asyncio.sleep(0.01)
+                service.ledgers.end_watching()
+                told = "".join([line async for line in lines])
+            assert "resume after main@1." in told
 
 
 async def test_on_sqlite_another_process_is_heard_at_once(tmp_path: Path) -> None:

@@ -108,6 +108,21 @@ async def _load(url: str, end: Callable[[], object]) -> tuple[dict[str, str], se
     return acknowledged, unanswered
 
 
+def test_who_watches_does_not_keep_it_from_ending(terminal: Terminal) -> None:
+    terminal.ok("import", "-", given=documents(1))
+    with process(terminal.folder) as started:
+        url = started.ready()
+        query = {"query": "subscription { changes { revision } }"}
+        headers = {"accept": "text/event-stream"}
+        with httpx.stream("POST", f"{url}/graphql", json=query, headers=headers, timeout=WITHIN_S) as events:
+            lines = events.iter_lines()
+            next(lines)  # it watches
+            began_s = time.monotonic()
+            assert started.end(signal.SIGTERM) == 0
+            assert time.monotonic() - began_s < 5
+            assert "resume after main@1." in "".join(lines)
+
+
 def test_waits_for_its_store(terminal: Terminal) -> None:
     with process(terminal.folder, "--store", "bolt://user:hidden@127.0.0.1:1") as started:
         port = _port_of(started.process.pid)

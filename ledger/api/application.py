@@ -23,6 +23,8 @@ from ledger.api.logs import Log
 from ledger.api.metrics import CONTENT_TYPE, Metrics
 from ledger.api.openapi import ERRORS, Alive, Ready, Waiting, with_components
 from ledger.api.routes import Shortcut, commands_route, freshness_route
+from ledger.api.schema import Limits, graphql_routes
+from ledger.api.schema.limits import DEFAULTS
 from ledger.api.security import Security
 from ledger.api.tracing import tracing
 from ledger.service.ledgers import Ledgers
@@ -78,6 +80,7 @@ def create_app(
     )
     app.state.readiness, app.state.metrics = readiness, metrics
     app.router.routes += [hot, commands_route(Commands(ledgers, settings))]
+    app.router.routes += graphql_routes(ledgers, _limits(settings), allowed_origins=settings.allowed_origins)
     _add_own_routes(app, readiness, metrics)
     app.openapi = with_components(app)  # type: ignore[method-assign]
     return app
@@ -98,6 +101,20 @@ def _around(settings: Settings, metrics: Metrics, readiness: Readiness, log: Log
         )
         around.insert(0, cors)
     return around
+
+
+def _limits(settings: Settings) -> Limits:
+    """Those of GraphQL; its objects cost more than the bytes of `freshness`, so of references it takes fewer."""
+    return Limits(
+        tokens_max=settings.graphql_tokens_max,
+        depth_max=settings.graphql_depth_max,
+        aliases_max=settings.graphql_aliases_max,
+        cost_max=settings.graphql_cost_max,
+        page_max=settings.graphql_page_max,
+        page_default=min(settings.graphql_page_max, DEFAULTS.page_default),
+        refs_max=min(settings.refs_max, DEFAULTS.refs_max),
+        commands_max=settings.commands_max,
+    )
 
 
 def _add_own_routes(app: FastAPI, readiness: Readiness, metrics: Metrics) -> None:

@@ -16,7 +16,6 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from ledger.api import bodies
-from ledger.api.problems import told
 from ledger.errors import LedgerError, Malformed, StoreError, TooLarge
 from ledger.model.canonical import parse_json
 from ledger.model.command import BatchCommand, Command, parse_command
@@ -109,7 +108,7 @@ class _Done:
         lines = _encode_lines(self.results)
         if self.stopped is None:
             return lines
-        last = told(self.stopped) | {"not_tried": self.left}
+        last = self.stopped.outward() | {"not_tried": self.left}
         return lines + orjson.dumps(last, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 

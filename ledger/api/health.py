@@ -17,15 +17,14 @@ class Readiness:
     def __init__(self, ledgers: Ledgers) -> None:
         self.ledgers = ledgers
         self.waits_for: str | None = None
-        self.stopping = asyncio.Event()
-        """Set when the service is asked to end: what streams shall come to an end too."""
+        self.stopping = False
 
     def error(self) -> Starting:
         return Starting(f"the service is starting: it waits for {self.waits_for}", waits_for=self.waits_for)
 
     async def look(self) -> str | None:
         """What is missing; None if requests can be answered."""
-        if self.stopping.is_set():
+        if self.stopping:
             return "its end: the service is stopping"
         if self.waits_for is not None:
             return self.waits_for

@@ -23,6 +23,8 @@ from ledger.settings import ANY_HOST, Settings
 OPEN_PATHS = frozenset(("/healthz", "/readyz"))
 """What a load balancer asks, which knows neither our name nor the key. They say nothing of any ledger's contents."""
 
+PAGE, PAGE_FILES = "/graphql", "/graphql/ide/"
+
 JSON_TYPES = frozenset((b"application/json", b"application/x-ndjson"))
 
 
@@ -43,7 +45,7 @@ class Security:
         self._check_host(headers.get(b"host", b"").lower())
         if b"origin" in headers:
             self._check_origin(headers[b"origin"].lower(), headers[b"host"].lower())
-        if self._key is not None:
+        if self._key is not None and not _is_page(scope):
             self._check_key(headers.get(b"authorization", b""))
         if scope["type"] == "http" and scope["method"] == "POST":
             _check_type(headers.get(b"content-type", b""))
@@ -82,6 +84,14 @@ class Security:
         if int(told) > self.body_bytes_max:
             raise _too_large(self.body_bytes_max)
         return receive  # the HTTP parser sees to it that no more comes than was told
+
+
+def _is_page(scope: Scope) -> bool:
+    """The page to try GraphQL on, and its files: who loads it types the key into it. A query in the address is none."""
+    path: str = scope["path"]
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    return path.startswith(PAGE_FILES) or (path == PAGE and not scope["query_string"])
 
 
 class _Counted:

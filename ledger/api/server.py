@@ -105,7 +105,8 @@ class _Server(uvicorn.Server):
         """End when all is answered; told again, at once."""
         self.told_twice = self.force_exit = self.should_exit
         self.should_exit = True
-        self.readiness.stopping.set()
+        self.readiness.stopping = True
+        self.readiness.ledgers.end_watching()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -123,6 +124,7 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ws_max_size=settings.body_bytes_max,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.drain_s,  # type: ignore[arg-type]  # parts of a second are fine
     )

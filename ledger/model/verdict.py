@@ -42,6 +42,11 @@ class Verdict(Shown, frozen=True):
     def fresh(self) -> bool:
         return self.state == FRESH
 
+    @property
+    def plain(self) -> bool:
+        """Whether it says no more than fresh."""
+        return self.state == FRESH and self.reason is None
+
 
 Found = int | Verdict
 """What a check found of a reference: the seq of a fresh version, or the verdict of anything else."""

@@ -84,7 +84,7 @@ def answer_of(report: Report) -> Answer:
 
 
 def _told(verdict: Verdict) -> bytes:
-    if verdict.fresh and verdict.reason is None:
+    if verdict.plain:
         return _encode(verdict)
     other = _Other(_encode(verdict))
     other.label = verdict.state, verdict.reason

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 
 from ledger.clock import format_moment
-from ledger.errors import LedgerError, SlowReader, Unavailable
+from ledger.errors import LedgerClosed, LedgerError, SlowReader
 from ledger.model.change import CHANGE_FIRST_MAX, Change, Mention, Mentions, Turn, Turns
 from ledger.model.entry import Entry, Event, Expiry, Record, Sealed, parse_revision, revision_token
 from ledger.service.follower import Follower
@@ -90,7 +90,7 @@ class Feed:
                     yield change
                 else:
                     await self._news.wait()
-            raise Unavailable(f"{self.live.name!r} has been closed here; resume after {revision}", revision=revision)
+            raise LedgerClosed(f"{self.live.name!r} has been closed here; resume after {revision}", revision=revision)
         finally:
             self._watchers -= 1
             if not self._watchers:

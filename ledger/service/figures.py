@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from ledger.model.result import BatchResult
-from ledger.model.verdict import FRESH
+from ledger.model.verdict import FRESH, Report, Verdict
 
 Label = tuple[str, str | None]
 """State and reason of a verdict."""
@@ -48,6 +48,11 @@ class Figures:
         self.checks += 1
         self.verdicts[_FRESH] += verdicts - len(others)
         self.verdicts.update(others)
+
+    def note_report(self, report: Report) -> None:
+        """The same of a report."""
+        told = [one for one in report.found if isinstance(one, Verdict)]
+        self.note_check(len(report.found), [(one.state, one.reason) for one in told if not one.plain])
 
     def note_commit(self, entries: int, seconds: float, answers: Sequence[BatchResult]) -> None:
         """A commit that went through, and how many editions fell or revived by each command of it."""

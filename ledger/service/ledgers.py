@@ -70,6 +70,11 @@ class Ledgers:
         """Those that are open here."""
         return list(self._services.values())
 
+    def end_watching(self) -> None:
+        """Tell those who watch changes that they must go on elsewhere: this process is about to end."""
+        for service in self._services.values():
+            service.feed.close()
+
     async def names(self) -> list[str]:
         """The ledgers there are, sorted."""
         return await self.store.ledgers()

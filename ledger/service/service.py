@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
-from ledger.errors import Behind, Corrupt, Malformed, NoSuchLedger, Unavailable
+from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
 from ledger.model.change import Change
 from ledger.model.entry import Entry, Sealed
 from ledger.model.reference import check_ledger
@@ -154,7 +154,7 @@ class LedgerService:
     def enqueue(self, commands: Sequence[Command], follows: Submission | None = None) -> Submission:
         """The same, to be waited for later: as `Committer.enqueue`."""
         if self._closed:
-            raise Unavailable(f"{self.name!r} has been closed here; nothing was recorded", ledger=self.name)
+            raise LedgerClosed(f"{self.name!r} has been closed here; nothing was recorded", ledger=self.name)
         return self.committer.enqueue(commands, follows)
 
     async def _note_expiries(self) -> None:

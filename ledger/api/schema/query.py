@@ -79,6 +79,7 @@ class Query:
         not_over("refs", refs, info.context.limits.refs_max, "refs")
         desk = await info.context.desk(ledger, refresh=False)
         report = await desk.service.check(refs, max_age_s, at_least=at_least, full=full)
+        desk.service.figures.note_report(report)
         return shown_report(desk, report)
 
     @strawberry.field(description="Why a reference is what it is.")

@@ -10,7 +10,7 @@ from strawberry import ID, Private
 from ledger import errors
 from ledger.api.schema.desk import Desk
 from ledger.api.schema.entries import Entry, Verdict, shown_verdict, told
-from ledger.api.schema.telling import camel_case, outward
+from ledger.api.schema.telling import camel_case
 from ledger.api.schema.words import ErrorCode, Outcome
 from ledger.model import result as model
 
@@ -167,7 +167,7 @@ def shown_batch(desk: Desk, batch: model.BatchResult) -> BatchResult:
 def shown_failure(error: errors.LedgerError) -> Failure:
     """The typed error of a refusal."""
     kind, carried = next((type_, carried) for kinds, type_, carried in _ERRORS if isinstance(error, kinds))
-    facts = outward(error)
+    facts = error.outward()
     more = {name: facts.get(detail) for name, detail in carried.items()}
     if "standing" in more:
         more["standing"] = more["standing"] or []

@@ -28,7 +28,6 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 from ledger.api.schema.building import build_schema
 from ledger.api.schema.limits import DEFAULTS, Limits
 from ledger.api.schema.line import Line
-from ledger.api.schema.telling import outward
 from ledger.assets import asset
 from ledger.errors import LedgerError, Malformed
 from ledger.model.canonical import parse_json
@@ -212,6 +211,6 @@ def _page_folder() -> Path | None:
 
 def _refusal(status: int, error: LedgerError) -> Response:
     """What is no GraphQL request, told as GraphQL tells errors."""
-    extensions = outward(error)
+    extensions = error.outward()
     body = {"errors": [{"message": extensions.pop("message"), "extensions": extensions}]}
     return Response(orjson.dumps(body), status, media_type="application/json")

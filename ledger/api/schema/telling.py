@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from logging import Logger
-from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
-from ledger.errors import Behind, Internal, LedgerError, Malformed, NoSuchLedger, StoreError, TooLarge
+from ledger.errors import Internal, LedgerError, Malformed, TooLarge
 
 _PARSER_GAVE_UP = "Parsing aborted"
 """How graphql-core ends what it says of a document over its limits; a test holds it to that."""
@@ -21,19 +20,11 @@ def tell(error: GraphQLError, logger: Logger) -> None:
     known = _known(error)
     if isinstance(known, Internal):
         logger.error("an operation failed: %s", error.message, exc_info=error.original_error)
-    facts = outward(known)
+    facts = known.outward()
     error.message = facts.pop("message")
     error.extensions = {
         camel_case(name): camel_case(value) if name == "field" else value for name, value in facts.items()
     }
-
-
-def outward(error: LedgerError) -> dict[str, Any]:
-    """An error as clients are told it: what a store says in its own words (paths, addresses, drivers) is left out."""
-    facts = error.as_dict()
-    if isinstance(error, StoreError) and not isinstance(error, NoSuchLedger | Behind):
-        return {"code": error.code, "message": (type(error).__doc__ or "").partition("\n")[0], "retry": error.retry}
-    return facts
 
 
 def camel_case(name: str) -> str:
