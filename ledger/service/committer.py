@@ -43,6 +43,10 @@ under way: fewer are better judged together when it has ended, with those that c
 UNAVAILABLE_AFTER_S = 20.0
 """How long a write waits for a store that does not answer before its caller is told."""
 
+GATHERS_FOR = 0.25
+"""Part of the last commit's time that is waited for those it answered to come again: else the first of 64 writers who
+comes back gets a commit of his own, and the other 63 wait for that. One writer never waits."""
+
 FIRST_PAUSE_S = 0.05
 """How long about before the first retry; doubled, with jitter, up to a second."""
 
@@ -117,7 +121,9 @@ class Committer:
         self.figures = figures
         self._waiting: deque[Submission] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._enough: asyncio.Future[None] | None = None  # is set when a slice waits
+        self._enough: asyncio.Future[None] | None = None  # is set when as many wait as are waited for
+        self._wanted = SLICE_COMMANDS
+        self._last = (0, 0.0)  # how many callers the last commit answered, and the seconds it took
         self._gathering: _Group | None = None  # being judged
         self._committing: _Group | None = None
 
@@ -138,7 +144,7 @@ class Committer:
         submission = Submission(commands, follows=follows)
         if commands and not submission.blocked:
             self._waiting.append(submission)
-            if self._enough is not None and not self._enough.done() and self._wait(SLICE_COMMANDS):
+            if self._enough is not None and not self._enough.done() and self._wait(self._wanted):
                 self._enough.set_result(None)
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._run())
@@ -163,6 +169,8 @@ class Committer:
         while self._waiting:
             full = self._gathering is not None and self._gathering.is_full
             if not full and self._wait(1 if commit is None else SLICE_COMMANDS):
+                if commit is None and self._gathering is None:
+                    await self._until_all_are_back()
                 await self._judge_slice()
                 await asyncio.sleep(0)
             elif commit is not None and not commit.done() and not full:
@@ -176,8 +184,18 @@ class Committer:
 
     async def _until_enough_wait(self, commit: asyncio.Task[None]) -> None:
         """Until so many wait that it is worth judging them beside this commit, or it has ended."""
-        self._enough = asyncio.get_running_loop().create_future()
+        self._enough, self._wanted = asyncio.get_running_loop().create_future(), SLICE_COMMANDS
         await asyncio.wait((commit, self._enough), return_when=asyncio.FIRST_COMPLETED)
+        self._enough = None
+
+    async def _until_all_are_back(self) -> None:
+        """Until as many wait as the last commit answered, but not long."""
+        callers, seconds = self._last
+        self._last = (0, 0.0)
+        if callers < 2 or self._wait(callers):
+            return
+        self._enough, self._wanted = asyncio.get_running_loop().create_future(), callers
+        await asyncio.wait((self._enough,), timeout=GATHERS_FOR * seconds)
         self._enough = None
 
     def _wait(self, number: int) -> bool:
@@ -311,8 +329,9 @@ class Committer:
                 group.states = _states_of(index, group.entries)
         began_s = time.perf_counter()
         await self._append(group.head, group)
-        answers = [answer for _, answer in group.answers]
-        self.figures.note_commit(len(group.entries), time.perf_counter() - began_s, answers)
+        seconds = time.perf_counter() - began_s
+        self._last = (len(group.submissions), seconds)
+        self.figures.note_commit(len(group.entries), seconds, [answer for _, answer in group.answers])
 
     async def _confirm(self, head: Head) -> None:
         """What writes nothing compares no head: where others are heard of late, a refusal may be of yesterday.
