@@ -37,6 +37,8 @@ from gql.transport.httpx import HTTPXAsyncTransport
 from gql.transport.websockets import WebsocketsTransport
 
 from ledger import AsyncLedger
+from ledger.api.metrics import Metrics
+from ledger.api.problems import problem
 from ledger.api.schema import Limits
 from ledger.app import open_ledgers
 from ledger.errors import LedgerError
@@ -44,6 +46,8 @@ from ledger.model.edges import EDGE_TYPES
 from ledger.model.entry import KINDS
 from ledger.model.verdict import AMENDED, STALE_REASONS, UNKNOWN_REASONS
 from ledger.service.ledgers import Ledgers
+from ledger.settings import PREFIX, Settings
+from ledger.store.memory import MemoryStore
 from ledger.testing import ManualClock, Page
 from ledger.testing.contract import LedgerContract
 from tests.graphql_client import served
@@ -55,6 +59,9 @@ DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 NOT_RUN = ("make", "STORE=neo4j make", "docker", "NEO4J_PASSWORD=… docker")
 NEO4J_ADDRESS = "bolt://127.0.0.1:7687"
 """As documents write it; in its place the tests put the address of their own server."""
+
+SERVICE_ADDRESS = "127.0.0.1:8321"
+"""Where documents run `ledger serve`; in its place the tests put the port it was given."""
 
 SHOWN_WITHIN_S = 20.0
 
@@ -181,17 +188,31 @@ class Shell:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
         )
+        self._service = SERVICE_ADDRESS
+        self.run(f'curl() {{ {sys.executable} {ROOT / "tests" / "curl.py"} "$@"; }}')
 
     def play(self, block: Block, neo4j_uri: str = NEO4J_ADDRESS) -> None:
         for command, expected in exchanges(block):
             if command.startswith(NOT_RUN):
                 continue
-            code, came = self.run(command.replace(NEO4J_ADDRESS, neo4j_uri))
-            came = came.replace(neo4j_uri, NEO4J_ADDRESS)
+            code, came = self._serve() if command == "ledger serve" else self.run(self._here(command, neo4j_uri))
+            came = came.replace(neo4j_uri, NEO4J_ADDRESS).replace(self._service, SERVICE_ADDRESS)
             if block.language == "sh":
                 assert code == 0, f"{block}: {command} ends with {code}\n{came}"
             else:
                 assert matches(expected, came), f"{block}\n$ {command}\n{came}\nand not\n{expected}"
+
+    def _here(self, command: str, neo4j_uri: str) -> str:
+        return command.replace(NEO4J_ADDRESS, neo4j_uri).replace(SERVICE_ADDRESS, self._service)
+
+    def _serve(self) -> tuple[int, str]:
+        """`ledger serve`, beside everything that follows, on a free port."""
+        self.run("ledger serve --port 0 > .serving 2> .log &")
+        code, came = self.run(
+            "until [ -s .serving ] || ! kill -0 $!; do sleep 0.05; done; cat .serving; [ -s .serving ]"
+        )
+        self._service = came.rpartition("http://")[2].strip()
+        return code, came
 
     def run(self, command: str) -> tuple[int, str]:
         """The exit code of a command, and what it printed on both outputs."""
@@ -211,6 +232,8 @@ class Shell:
 
     def __exit__(self, *_: object) -> None:
         with self._bash:
+            if self._bash.poll() is None:
+                self.run("kill $(jobs -p) 2> /dev/null; wait")
             self._bash.kill()
 
 
@@ -413,8 +436,48 @@ def test_every_kind_of_entry_is_documented() -> None:
 def test_every_setting_is_documented() -> None:
     sources = [*(ROOT / "ledger").rglob("*.py"), *(ROOT / "scripts").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]
     used = {name for file in sources for name in re.findall(r"\bLEDGER_[A-Z0-9_]+\b", file.read_text(encoding="utf-8"))}
-    table = text_of("docs/contract.md").partition("\n## Settings\n")[2]
-    assert set(re.findall(r"^\| `(LEDGER_\w+)` \|", table, re.MULTILINE)) == used
+    assert used <= settings_told("docs/contract.md").keys() | settings_told("docs/operations.md").keys()
+
+
+def settings_told(document: str) -> dict[str, str]:
+    """The rest of the row of each setting in a document's table."""
+    table = text_of(document).partition("\n## Settings\n")[2].partition("\n## ")[0]
+    return dict(re.findall(r"^\| `(LEDGER_\w+)` \| (.*) \|$", table, re.MULTILINE))
+
+
+def test_every_setting_of_the_service_is_documented_with_its_default() -> None:
+    def shown(default: Any) -> str:
+        text = ", ".join(default) if isinstance(default, tuple) else default
+        if text in ("", None):
+            return "none"
+        return f"{text:g}" if isinstance(text, float) else str(text)
+
+    told = {name: row.partition(" |")[0].strip("`") for name, row in settings_told("docs/operations.md").items()}
+    assert told == {PREFIX + name.upper(): shown(field.default) for name, field in Settings.model_fields.items()}
+
+
+def test_every_metric_is_documented_with_its_labels() -> None:
+    table = text_of("docs/operations.md").partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    told = {
+        name: set(re.findall(r"`(\w+)`", labels))
+        for name, labels in re.findall(r"^\| `(ledger_\w+)` \| (.*?) \|", table, re.MULTILINE)
+    }
+    metrics = Metrics(Ledgers(MemoryStore()), Settings())
+    assert told == {
+        metric.name + "_total" * (metric.type == "counter"): set(metric._labelnames) for metric in metrics.collect()
+    }
+
+
+def test_every_status_is_documented() -> None:
+    table = text_of("docs/contract.md").partition("| status | codes |")[2].partition("\n\n")[0]
+    told = {
+        code: int(status)
+        for status, codes in re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE)
+        for code in re.findall(r"`(\w+)`", codes)
+    }
+    elsewhere = {"usage", "file_trouble", "interrupted", "stale_context", "bad_setting", "cannot_listen"}
+    over_http = [error for error in errors() if "code" in vars(error) and error.code not in elsewhere]
+    assert told == {error.code: problem(error("…"), "id").status for error in over_http}
 
 
 def test_every_relationship_is_documented() -> None:

@@ -1,8 +1,8 @@
 """A check as the bytes that go over a wire, put together from what was said before.
 
 Verdicts are a function of log and clock, so what was said of a reference holds until the index changes; then the memo
-it is kept in is emptied. A thousand references cost 0.4 ms to judge and write down (at 10,000 entries), a twelfth of
-a millisecond to put together: what an endpoint costs that only sends the bytes is a fifth.
+it is kept in is emptied. A thousand references at 10,000 entries cost 0.4 ms to judge and write down, and 0.1 ms to put
+together; a bare endpoint that parses as many and sends as much takes 0.2 ms in all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ledger.service.figures import Label
 from ledger.validity.verdicts import Reader
 
 SAID_MAX = 50_000
-"""References remembered of a ledger, some 300 bytes each; then it starts anew. Who invents names fills no memory."""
+"""References remembered of a ledger, 200 bytes each with a digest; then it starts anew. Who invents names fills no memory."""
 
 _encode = msgspec.json.Encoder().encode
 
