@@ -234,6 +234,11 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]]):
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
+    @property
+    def known(self) -> str | None:
+        """The newest revision this client has heard of; None if it has heard of no entry."""
+        return self.revision if parse_revision(self.revision, "revision").seq else None
+
     def wrote(self, revision: str) -> None:
         """What this client wrote is in the ledger as of this revision."""
         self.heard(revision)

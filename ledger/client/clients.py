@@ -130,8 +130,16 @@ class LedgerClient(_Client):
         return self._engine.lines(self._asking.export(entries=entries))
 
     def changes(self, after: str | None = None) -> Iterator[Change]:
-        """As `Ledger.changes`; a connection that was lost is made again, and nothing is missed or told twice."""
-        following = Following(self.name, self._engine.run(self._asking.now()) if after is None else after)
+        """What each batch does to the ledger, one change a batch, in order; it goes on until closed.
+
+        Behind revision `after`, or behind the last one this client has heard of; from now on if it has heard of none. A
+        connection that was lost is made again, and nothing is missed or told twice. SlowReader is raised when changes
+        come faster than they are taken; it names the revision to resume after.
+        """
+        return self._changes(after or self._asking.known)
+
+    def _changes(self, after: str | None) -> Iterator[Change]:
+        following = Following(self.name, after or self._engine.run(self._asking.now()))
         while True:
             for line in self._engine.lines(following.request(), may_end=True):
                 if (change := following.feed(line)) is not None:
@@ -178,9 +186,12 @@ class AsyncLedgerClient(_Client):
         """As `LedgerClient.export`."""
         return self._engine.lines(self._asking.export(entries=entries))
 
-    async def changes(self, after: str | None = None) -> AsyncGenerator[Change]:
+    def changes(self, after: str | None = None) -> AsyncGenerator[Change]:
         """As `LedgerClient.changes`."""
-        following = Following(self.name, await self._engine.run(self._asking.now()) if after is None else after)
+        return self._changes(after or self._asking.known)
+
+    async def _changes(self, after: str | None) -> AsyncGenerator[Change]:
+        following = Following(self.name, after or await self._engine.run(self._asking.now()))
         while True:
             async with contextlib.aclosing(self._engine.lines(following.request(), may_end=True)) as lines:
                 async for line in lines:
