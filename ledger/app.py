@@ -20,12 +20,9 @@ from collections.abc import (
     Generator,
     Iterable,
     Iterator,
-    Mapping,
-    Sequence,
 )
-from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from ledger.clock import Clock, system_clock
 from ledger.errors import LedgerError, Malformed
@@ -33,40 +30,34 @@ from ledger.model.change import Change
 from ledger.model.entry import Head
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import Report
-from ledger.model.view import EntryView, Explanation, GraphSlice, Remedy, Status
-from ledger.service.audit import AuditReport, Progress
+from ledger.model.view import (
+    GRAPH_NODES_MAX,
+    AuditProgress,
+    AuditReport,
+    EntryView,
+    Explanation,
+    GraphSlice,
+    ImportReport,
+    Remedy,
+    Status,
+)
+from ledger.model.writing import Refs, Writing
 from ledger.service.follower import MAX_LAG_S, REACH_S
 from ledger.service.ledgers import Ledgers
-from ledger.service.service import GRAPH_NODES_MAX, LedgerService
+from ledger.service.service import LedgerService
 from ledger.store.address import open_store
 from ledger.store.base import Store
 from ledger.store.rehearsal import Rehearsal
 
-if TYPE_CHECKING:  # it brings the models of commands, 100 ms that a check need not wait for
-    from ledger.service.interchange import ImportReport
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Refs = Sequence[str]
-Because = Sequence[Sequence[str]]
-Moment = str | datetime
 
 EXPORT_LINES = 500
 """Taken at once: to change threads costs more than to make a line."""
 
 
-class _Keep:
-    """Stands for an argument that was not given, where None means something else."""
-
-    def __repr__(self) -> str:
-        return "KEEP"
-
-
-KEEP = _Keep()
-
-
-class AsyncLedger:
+class AsyncLedger(Writing[Coroutine[Any, Any, Result], Coroutine[Any, Any, BatchResult]]):
     """A ledger for code that runs in an event loop. `Ledger` is the same for code that does not.
 
     Writes raise Refused (with a stable `code`) when a law forbids them, StoreError when the store cannot; reads of one
@@ -146,132 +137,13 @@ class AsyncLedger:
         """The last entry this process has heard of, such as `main@1042.9f3c1a2b`."""
         return self._service.live.revision
 
-    # -- writing ------------------------------------------------------------------------------------------------------
+    # -- writing: record, revoke, reinstate, verify and apply are those of `Writing` -----------------------------------
 
-    async def record(
-        self,
-        kind: str,
-        content: Any,
-        *,
-        key: str | None = None,
-        because: Because = (),
-        cites: Refs = (),
-        supersedes: Refs = (),
-        amends: int | None = None,
-        expects: int | None = None,
-        restate: bool = False,
-        require_fresh: bool = False,
-        valid_until: Moment | _Keep | None = KEEP,
-        actor: str | None = None,
-        occurred_at: Moment | None = None,
-        idempotency_key: str | None = None,
-    ) -> Result:
-        """Record a version of what `key` is about (laws 1-4).
+    async def _batch(self, command: dict[str, Any]) -> BatchResult:
+        return await self._service.apply(command)
 
-        `because` holds justifications: any one suffices, all premises of one must stand. `valid_until=None` removes a
-        limit, leaving it out keeps the one there is. The outcome says what came of it: recorded, amended, repeated,
-        justified, withheld or condemned.
-        """
-        command = _given(
-            op="record",
-            kind=kind,
-            key=key,
-            because=[_refs(premises, "because") for premises in _refs(because, "because")],
-            cites=_refs(cites, "cites"),
-            supersedes=_refs(supersedes, "supersedes"),
-            amends=amends,
-            expects=expects,
-            restate=restate or None,
-            require_fresh=require_fresh or None,
-            actor=actor,
-            occurred_at=occurred_at,
-            idempotency_key=idempotency_key,
-        )
-        command["content"] = content
-        if not isinstance(valid_until, _Keep):
-            command["valid_until"] = valid_until
-        return await self._single(command)
-
-    async def revoke(
-        self,
-        target: str,
-        mode: str = "revoked",
-        reason: str | None = None,
-        *,
-        effective_at: Moment | None = None,
-        actor: str | None = None,
-        occurred_at: Moment | None = None,
-        idempotency_key: str | None = None,
-    ) -> Result:
-        """Withdraw an edition: revoked, wrong_from_birth, quarantined or erased (law 5)."""
-        return await self._single(
-            _given(
-                op="revoke",
-                target=target,
-                mode=mode,
-                reason=reason,
-                effective_at=effective_at,
-                actor=actor,
-                occurred_at=occurred_at,
-                idempotency_key=idempotency_key,
-            )
-        )
-
-    async def reinstate(
-        self,
-        target: str,
-        lifts: Refs = (),
-        reason: str | None = None,
-        *,
-        actor: str | None = None,
-        occurred_at: Moment | None = None,
-        idempotency_key: str | None = None,
-    ) -> Result:
-        """Lift the withdrawals named, or the only one that stands (law 5)."""
-        return await self._single(
-            _given(
-                op="reinstate",
-                target=target,
-                lifts=_refs(lifts, "lifts"),
-                reason=reason,
-                actor=actor,
-                occurred_at=occurred_at,
-                idempotency_key=idempotency_key,
-            )
-        )
-
-    async def verify(
-        self,
-        target: str,
-        digest: str,
-        *,
-        actor: str | None = None,
-        occurred_at: Moment | None = None,
-        idempotency_key: str | None = None,
-    ) -> Result:
-        """Say which digest was seen on looking again; another than the recorded one makes it diverged (law 8)."""
-        return await self._single(
-            _given(
-                op="verify",
-                target=target,
-                digest=digest,
-                actor=actor,
-                occurred_at=occurred_at,
-                idempotency_key=idempotency_key,
-            )
-        )
-
-    async def apply(
-        self,
-        commands: Iterable[Mapping[str, Any]],
-        *,
-        actor: str | None = None,
-        occurred_at: Moment | None = None,
-        idempotency_key: str | None = None,
-    ) -> BatchResult:
-        """One atomic batch of interchange commands: all or none (law 10)."""
-        batch = _given(op="batch", actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key)
-        return await self._service.apply({**batch, "commands": list(commands)})
+    async def _one(self, command: dict[str, Any]) -> Result:
+        return (await self._service.apply(command)).results[0]
 
     async def import_lines(
         self, lines: Iterable[bytes], *, atomic: bool = False, progress: Callable[[int], None] | None = None
@@ -283,7 +155,7 @@ class AsyncLedger:
 
     async def restore(self, lines: Iterable[bytes], *, progress: Callable[[int], None] | None = None) -> Head:
         """Bring a verbatim log into an empty ledger, verifying every hash."""
-        from ledger.service.interchange import restore
+        from ledger.service.restoring import restore
 
         return await restore(self._service, lines, progress)
 
@@ -362,7 +234,7 @@ class AsyncLedger:
         """Head and counts."""
         return await self._service.status()
 
-    async def audit(self, *, progress: Progress | None = None) -> AuditReport:
+    async def audit(self, *, progress: AuditProgress | None = None) -> AuditReport:
         """Compute everything again from nothing and compare (law 13)."""
         return await self._service.audit(progress)
 
@@ -379,9 +251,6 @@ class AsyncLedger:
         from ledger.service.interchange import export_commands, export_entries
 
         return export_entries(self._service) if entries else export_commands(self._service)
-
-    async def _single(self, command: dict[str, Any]) -> Result:
-        return (await self._service.apply(command)).results[0]
 
 
 class _Opening:
@@ -605,16 +474,3 @@ async def migrate(store: str) -> int | None:
     finally:
         await place.close()
     return place.schema_version
-
-
-def _refs(refs: Sequence[T], field: str) -> list[T]:
-    """A list of them. One text would fall apart into its letters, each a reference. Raises Malformed."""
-    if isinstance(refs, str):
-        form = 'justifications, each a list: [["a", "b"], ["c"]]' if field == "because" else 'references: ["a", "b"]'
-        raise Malformed(f"{field} is a list of {form}; {refs!r} is one text", field=field)
-    return list(refs)
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    """A command with only what was given."""
-    return {name: value for name, value in fields.items() if value is not None and value != []}

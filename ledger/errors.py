@@ -30,6 +30,8 @@ Library errors (sqlite3, neo4j, pydantic) are translated into this tree in one p
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 
@@ -371,3 +373,24 @@ class Interrupted(LedgerError):
 
     code = "interrupted"
     retry = True
+
+
+def error_told(told: Mapping[str, Any]) -> LedgerError:
+    """The error that another process told by `as_dict`: of the same class, by its code."""
+    details = dict(told)
+    code, message = str(details.pop("code", "")), str(details.pop("message", ""))
+    details.pop("retry", None)
+    kind = _by_code().get(code)
+    if kind is not None:
+        return kind(message, **details)
+    return LedgerError(f"{message} ({code!r}, an error this version does not know)", **{**details, "told_code": code})
+
+
+@functools.cache
+def _by_code() -> dict[str, type[LedgerError]]:
+    def kinds(kind: type[LedgerError]) -> Iterator[type[LedgerError]]:
+        yield kind
+        for inner in kind.__subclasses__():
+            yield from kinds(inner)
+
+    return {kind.code: kind for kind in kinds(LedgerError) if "code" in vars(kind)}

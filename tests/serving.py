@@ -17,6 +17,7 @@ import uvicorn
 from ledger.api.application import create_app
 from ledger.api.health import Readiness
 from ledger.api.logs import Log
+from ledger.clock import Clock, system_clock
 from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
 from ledger.store.base import Store
@@ -73,15 +74,21 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def serving(
-    store: Store | None = None, *, readiness: Readiness | None = None, telemetry: Any = None, **settings: Any
+    store: Store | None = None,
+    *,
+    clock: Clock = system_clock,
+    readiness: Readiness | None = None,
+    telemetry: Any = None,
+    **settings: Any,
 ) -> AsyncIterator[Service]:
     """A service on a free port, in this event loop."""
     told = Settings.read(log_format="json", **settings)
     log = io.BytesIO()
-    ledgers = Ledgers(store or MemoryStore(), max_lag_s=told.max_lag_s, reach_s=told.reach_s)
+    ledgers = Ledgers(store or MemoryStore(), clock, max_lag_s=told.max_lag_s, reach_s=told.reach_s)
     async with ledgers:
         app = create_app(ledgers, told, readiness=readiness, log=Log(told, log), telemetry=telemetry)
         with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as uvloop does; 40 ms an answer otherwise
             port = listener.getsockname()[1]
             config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, lifespan="off")
             server = _Server(config)

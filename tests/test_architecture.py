@@ -41,18 +41,28 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "ledger.guard": NOUNS,
     "ledger.ingest": NOUNS,
     "ledger.app": (*SERVICE, "ledger.store.rehearsal", "ledger.store.address"),
-    "ledger": ("ledger.app", "ledger.errors"),  # what `from ledger import …` gives
+    "ledger.client": NOUNS,
+    "ledger": ("ledger.app", "ledger.client", "ledger.errors", "ledger.model"),  # what `from ledger import …` gives
     "ledger.settings": SERVICE,
     "ledger.api": (*SERVICE, "ledger.api.schema", "ledger.settings"),
     "ledger.testing": (*SERVICE, "ledger.app"),
     "ledger.api.schema": SERVICE,
-    "ledger.cli": (*SERVICE, "ledger.app", "ledger", "ledger.ingest", "ledger.guard", "ledger.settings", "ledger.api"),
+    "ledger.cli": (
+        *SERVICE,
+        "ledger.app",
+        "ledger",
+        "ledger.ingest",
+        "ledger.guard",
+        "ledger.settings",
+        "ledger.api",
+        "ledger.client",
+    ),
     "ledger.__main__": ("ledger.cli",),
 }
 
 PURE = ("ledger.model", "ledger.validity")
 IMPURE = {"asyncio", "io", "neo4j", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time"}
-DRIVERS = {"sqlite3": "ledger.store.sqlite", "neo4j": "ledger.store.neo4j"}
+DRIVERS = {"sqlite3": "ledger.store.sqlite", "neo4j": "ledger.store.neo4j", "httpx": "ledger.client"}
 
 
 @cache

@@ -17,7 +17,7 @@ from ledger.api.health import Readiness
 from ledger.api.logs import Log
 from ledger.api.metrics import Metrics
 from ledger.api.problems import Problem, problem
-from ledger.api.security import OPEN_PATHS
+from ledger.api.security import LONG_ROUTES, OPEN_PATHS
 from ledger.errors import Internal, LedgerError, Malformed, MethodNotAllowed, NoSuchRoute, TimedOut
 from ledger.settings import Settings
 
@@ -55,12 +55,15 @@ class Access:
             if self.readiness.waits_for and scope["path"] not in OPEN_PATHS:
                 raise self.readiness.error()
             # Until the answer begins: what is streamed may go on for hours.
-            async with asyncio.timeout(self.timeout_s) as exchange.limit:
+            async with asyncio.timeout(self._timeout_s(scope["path"])) as exchange.limit:
                 await self.app(scope, receive, exchange.send)
         except ClientGone:
             exchange.status = exchange.status or CLIENT_GONE
         except Exception as error:
             await self._told(exchange, error)
+
+    def _timeout_s(self, path: str) -> float | None:
+        return None if path.endswith(LONG_ROUTES) else self.timeout_s
 
     async def _told(self, exchange: _Exchange, error: Exception) -> None:
         ours = self._as_ours(exchange, error)

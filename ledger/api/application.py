@@ -22,6 +22,8 @@ from ledger.api.health import Readiness
 from ledger.api.logs import Log
 from ledger.api.metrics import CONTENT_TYPE, Metrics
 from ledger.api.openapi import ERRORS, Alive, Ready, Waiting, with_components
+from ledger.api.reads import Reads
+from ledger.api.restoring import Restore, restore_route
 from ledger.api.routes import Shortcut, commands_route, freshness_route
 from ledger.api.schema import Limits, graphql_routes
 from ledger.api.schema.limits import DEFAULTS
@@ -79,8 +81,9 @@ def create_app(
         telemetry=telemetry,
     )
     app.state.readiness, app.state.metrics = readiness, metrics
-    app.router.routes += [hot, commands_route(Commands(ledgers, settings))]
+    app.router.routes += [hot, commands_route(Commands(ledgers, settings)), restore_route(Restore(ledgers))]
     app.router.routes += graphql_routes(ledgers, _limits(settings), allowed_origins=settings.allowed_origins)
+    app.include_router(Reads(ledgers).router())
     _add_own_routes(app, readiness, metrics)
     app.openapi = with_components(app)  # type: ignore[method-assign]
     return app

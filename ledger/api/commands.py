@@ -19,8 +19,9 @@ from ledger.api import bodies
 from ledger.errors import LedgerError, Malformed, StoreError, TooLarge
 from ledger.model.canonical import parse_json
 from ledger.model.command import BatchCommand, Command, parse_command
+from ledger.model.lines import as_batch
 from ledger.model.result import BatchResult, Result
-from ledger.service.interchange import WINDOW_LINES, as_batch
+from ledger.service.interchange import WINDOW_LINES
 from ledger.service.ledgers import Ledgers
 from ledger.service.service import LedgerService
 from ledger.settings import Settings

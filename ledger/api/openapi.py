@@ -16,8 +16,23 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from ledger.api.freshness import FreshnessReport, FreshnessRequest
+from ledger.model import view
 from ledger.model.command import Command
 from ledger.model.result import BatchResult, Result
+from ledger.model.shown import Shown
+
+READ = (
+    view.LedgerNames,
+    view.EntryView,
+    view.EntryPage,
+    view.Explanation,
+    view.History,
+    view.GraphSlice,
+    view.Remediation,
+    view.Status,
+    view.AuditReport,
+    view.Restored,
+)
 
 REF = "#/components/schemas/{}"
 
@@ -86,12 +101,18 @@ FRESHNESS_REQUEST = _named(FreshnessRequest)
 FRESHNESS_REPORT = _named(FreshnessReport)
 RESULT = _named(Result, BatchResult)
 RESULT_OR_PROBLEM = _named(Result, BatchResult, Problem)
+REVISION = {"Ledger-Revision": {"description": "What the answer is not older than.", "schema": {"type": "string"}}}
 CREATED = {"Ledger-Created": {"description": "The ledger these lines made.", "schema": {"type": "string"}}}
 
 
 def content(what: str, schemas: dict[str, dict[str, Any]], headers: dict[str, Any] | None = None) -> dict[str, Any]:
     """An answer by its content types."""
     return {"description": what, "content": _by_type(schemas)} | ({"headers": headers} if headers else {})
+
+
+def answered(answer: type[Shown]) -> dict[int | str, dict[str, Any]]:
+    """The responses of a route that answers with this."""
+    return {200: content(answer.__doc__ or "", {"application/json": _named(answer)}, REVISION)}
 
 
 def _by_type(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -108,7 +129,7 @@ def with_components(app: FastAPI) -> Callable[[], dict[str, Any]]:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             components = plain()["components"]["schemas"]
-            structs = (FreshnessRequest, FreshnessReport, Result, BatchResult, Command)
+            structs = (FreshnessRequest, FreshnessReport, Result, BatchResult, *READ, Command)
             (*_, command), named = msgspec.json.schema_components(structs, ref_template=REF.format("{name}"))
             components |= named | {"Command": command, "Problem": Problem.model_json_schema()}
         assert app.openapi_schema is not None

@@ -25,6 +25,12 @@ OPEN_PATHS = frozenset(("/healthz", "/readyz"))
 
 PAGE, PAGE_FILES = "/graphql", "/graphql/ide/"
 
+LONG_ROUTES = ("/audit", "/restore")
+"""How routes of a ledger end that may take minutes until they answer."""
+
+STREAMED_ROUTE = "/restore"
+"""How the route ends whose body is taken as it comes."""
+
 JSON_TYPES = frozenset((b"application/json", b"application/x-ndjson"))
 
 
@@ -49,7 +55,9 @@ class Security:
             self._check_key(headers.get(b"authorization", b""))
         if scope["type"] == "http" and scope["method"] == "POST":
             _check_type(headers.get(b"content-type", b""))
-        return await self.app(scope, self._limited(headers, receive), send)
+        if not scope["path"].endswith(STREAMED_ROUTE):
+            receive = self._limited(headers, receive)
+        return await self.app(scope, receive, send)
 
     def _check_host(self, host: bytes) -> None:
         if self._hosts is None or _name_of(host) in self._hosts:

@@ -25,8 +25,7 @@ from ledger.cli.render import (
 from ledger.errors import Malformed
 from ledger.model.entry import KINDS
 from ledger.model.verdict import FRESH, STALE
-from ledger.model.view import GraphSlice
-from ledger.service.audit import AuditReport
+from ledger.model.view import AuditReport, GraphSlice
 
 EXIT_NOT_SO = 1
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from ledger.app import KEEP
 from ledger.cli.files import read_whole
 from ledger.cli.options import Place, placed, signed
 from ledger.cli.render import result_lines
@@ -14,6 +13,7 @@ from ledger.errors import LedgerError, Malformed, Usage
 from ledger.model.canonical import parse_json
 from ledger.model.entry import RECORD_KINDS
 from ledger.model.result import Result
+from ledger.model.writing import KEEP
 
 MODES = ("revoked", "wrong_from_birth", "quarantined", "erased")
 

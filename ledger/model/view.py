@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ledger.model.shown import Shown
@@ -73,6 +74,9 @@ class Edge(Shown, frozen=True):
     target: str
 
 
+GRAPH_NODES_MAX = 1_000
+
+
 class GraphSlice(Shown, frozen=True):
     """Part of the causal graph around an entry."""
 
@@ -104,3 +108,69 @@ class Status(Shown, frozen=True):
     states: dict[str, int]  # keys by the state (and reason) of their current version
     store: str
     state_seq: int | None = None  # how far states are written to the store's nodes, where it shows them
+
+
+AuditProgress = Callable[[str, int, int], None]
+"""Is told the step, how far it is and how far it goes."""
+
+
+class AuditReport(Shown, frozen=True):
+    """What an audit found; `ok` when nothing."""
+
+    ok: bool
+    revision: str
+    hash: str
+    entries: int
+    contents: int
+    states: int  # verdicts held against the oracle
+    shown_states: int | None  # states on the store's nodes held against the index, where it shows them
+    problems: tuple[str, ...] = ()
+
+
+class ImportReport(Shown, frozen=True):
+    """What an import did: commands by outcome (replayed ones apart)."""
+
+    lines: int
+    outcomes: dict[str, int]
+    replayed: int
+    revision: str
+
+
+# Lists as they are told to programs: with the revision that they are not older than.
+
+
+class LedgerNames(Shown, frozen=True):
+    """The ledgers of one place, sorted."""
+
+    ledgers: tuple[str, ...]
+
+
+class EntryPage(Shown, frozen=True):
+    """Entries in the order of the log; `more`: others come after the last of them."""
+
+    revision: str
+    entries: tuple[EntryView, ...]
+    more: bool
+
+
+class History(Shown, frozen=True):
+    """All entries about one thing, oldest first."""
+
+    revision: str
+    entries: tuple[EntryView, ...]
+
+
+class Remediation(Shown, frozen=True):
+    """Executed mutations that lost their ground."""
+
+    revision: str
+    remediation: tuple[Remedy, ...]
+
+
+class Restored(Shown, frozen=True):
+    """A log that was brought back, up to its head."""
+
+    revision: str
+    entries: int
+    hash: str
+    recorded_at: str | None  # None: the log is empty

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ledger.clock import Clock
 from ledger.model.canonical import digest_of_bytes
 from ledger.model.entry import EMPTY, GENESIS, Entry, Record, Revocation, Sealed, chain_hash, revision_token
-from ledger.model.shown import Shown
+from ledger.model.view import AuditProgress, AuditReport
 from ledger.service.live import Live
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
 from ledger.validity.oracle import Oracle
@@ -15,23 +13,8 @@ from ledger.validity.verdicts import Reader
 
 PROBLEMS_MAX = 100
 
-Progress = Callable[[str, int, int], None]
 
-
-class AuditReport(Shown, frozen=True):
-    """What an audit found; `ok` when nothing."""
-
-    ok: bool
-    revision: str
-    hash: str
-    entries: int
-    contents: int
-    states: int  # verdicts held against the oracle
-    shown_states: int | None  # states on the store's nodes held against the index, where it shows them
-    problems: tuple[str, ...] = ()
-
-
-async def audit(store: Store, live: Live, clock: Clock, progress: Progress | None = None) -> AuditReport:
+async def audit(store: Store, live: Live, clock: Clock, progress: AuditProgress | None = None) -> AuditReport:
     """Read the whole log and hold everything against it. Takes some seconds for each 10,000 entries."""
     tell = progress or (lambda step, done, total: None)
     await live.catch_up()

@@ -1,9 +1,8 @@
-"""The ways in and out: import and export of commands, and of the verbatim log."""
+"""Import and export of commands, and export of the verbatim log (`restoring` brings that back)."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
@@ -13,18 +12,14 @@ import orjson
 from msgspec import UNSET
 
 from ledger.clock import format_moment
-from ledger.errors import Corrupt, LedgerError, Malformed, Refused, TooLarge
-from ledger.model.canonical import canonical, digest_of_bytes, parse_json
-from ledger.model.command import BatchCommand, Command, SingleCommand, parse_command
+from ledger.errors import LedgerError, Refused
+from ledger.model.command import Command
 from ledger.model.entry import (
-    EMPTY,
-    GENESIS,
     NOBODY,
     WHOLE_BATCH,
     Attempt,
     Entry,
     Expiry,
-    Head,
     Justification,
     Record,
     Reinstatement,
@@ -32,72 +27,21 @@ from ledger.model.entry import (
     Revocation,
     Sealed,
     Verification,
-    open_envelope,
-    seal,
 )
-from ledger.model.shown import Shown
+from ledger.model.lines import LineParser, Tally, as_batch, parse_lines, whole
+from ledger.model.view import ImportReport
 from ledger.service.committer import Submission
 from ledger.service.service import LedgerService
-from ledger.store.base import PAGE_ENTRIES
 
-ATOMIC_COMMANDS_MAX = 10_000
 WINDOW_LINES = 1_000
 WINDOWS_UNDER_WAY = 2
 """One that commits, and one that is judged meanwhile."""
 READ_LINES = 200
-LINE_BYTES_MAX = 64 << 20
 
 Progress = Callable[[int], None]
 
 
-class ImportReport(Shown, frozen=True):
-    """What an import did: commands by outcome (replayed ones apart)."""
-
-    lines: int
-    outcomes: dict[str, int]
-    replayed: int
-    revision: str
-
-
 # -- in ---------------------------------------------------------------------------------------------------------------
-
-
-class LineParser:
-    """Reads an interchange file line by line.
-
-    A command without idempotency key gets one that stands for the file up to its line: running the import again
-    completes it and repeats nothing, while the same line twice in one file is two commands.
-    """
-
-    def __init__(self) -> None:
-        self.number = 0
-        self._so_far = hashlib.sha256()
-
-    def parse(self, line: bytes) -> Command | None:
-        """The command of the next line; None if it is blank. Raises Refused with `line`."""
-        self.number += 1
-        text = line.strip()
-        if not text:
-            return None
-        self._so_far.update(text + b"\n")
-        try:
-            if len(text) > LINE_BYTES_MAX:
-                raise TooLarge(f"the line is {len(text):,} bytes, the limit is {LINE_BYTES_MAX:,}")
-            command = parse_command(parse_json(text))
-        except LedgerError as error:
-            error.at(line=self.number)
-            raise
-        if command.idempotency_key is None:
-            command.under_key(f"import:{self._so_far.hexdigest()[:32]}")
-        return command
-
-
-def parse_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Command]]:
-    """(line number, command) of an interchange file. Raises Refused with `line`."""
-    parser = LineParser()
-    for line in lines:
-        if (command := parser.parse(line)) is not None:
-            yield parser.number, command
 
 
 async def import_lines(
@@ -107,16 +51,16 @@ async def import_lines(
 
     Stops at the first error, whose `line` it names; what was committed before stays, and importing again completes it.
     """
-    tally = _Tally()
+    tally = Tally()
     if atomic:
-        await _commit_atomic(ledger, _whole(parse_lines(lines)), tally, progress)
+        await _commit_atomic(ledger, whole(parse_lines(lines)), tally, progress)
     else:
         await _commit_windows(ledger, lines, tally, progress)
-    return ImportReport(tally.lines, dict(sorted(tally.outcomes.items())), tally.replayed, ledger.live.revision)
+    return tally.report(ledger.live.revision)
 
 
 async def _commit_windows(
-    ledger: LedgerService, lines: Iterable[bytes], tally: _Tally, progress: Progress | None
+    ledger: LedgerService, lines: Iterable[bytes], tally: Tally, progress: Progress | None
 ) -> None:
     """Window by window: while the store commits one, the next is judged, and the one after that is parsed."""
     under_way: deque[_Window] = deque()
@@ -153,13 +97,6 @@ async def _commit_windows(
         raise stopped
 
 
-def _whole(parsed: Iterator[tuple[int, Command]]) -> list[tuple[int, Command]]:
-    found = list(islice(parsed, ATOMIC_COMMANDS_MAX + 1))
-    if len(found) > ATOMIC_COMMANDS_MAX:
-        raise TooLarge(f"an atomic import takes at most {ATOMIC_COMMANDS_MAX:,} commands; leave --atomic out")
-    return found
-
-
 def _read(lines: Iterator[bytes]) -> tuple[list[bytes], LedgerError | None]:
     """The next lines, and what stopped the reading of more."""
     read: list[bytes] = []
@@ -178,20 +115,7 @@ class _Window(NamedTuple):
     submission: Submission
 
 
-class _Tally:
-    def __init__(self) -> None:
-        self.lines = 0
-        self.outcomes: dict[str, int] = {}
-        self.replayed = 0
-
-    def count(self, outcome: str, replayed: bool) -> None:
-        if replayed:
-            self.replayed += 1
-        else:
-            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
-
-
-async def _answer_window(ledger: LedgerService, window: _Window, tally: _Tally, progress: Progress | None) -> None:
+async def _answer_window(ledger: LedgerService, window: _Window, tally: Tally, progress: Progress | None) -> None:
     submission = window.submission
     try:
         await ledger.committer.answered(submission)
@@ -200,9 +124,7 @@ async def _answer_window(ledger: LedgerService, window: _Window, tally: _Tally, 
             error.at(line=window.lines[len(submission.answers)])
         raise
     for answer in submission.answers:
-        tally.lines += 1
-        for result in answer.results:
-            tally.count(result.outcome, result.replayed)
+        tally.count(answer.results)
     if progress is not None:
         progress(len(submission.answers))
     if submission.refusal is not None:
@@ -211,7 +133,7 @@ async def _answer_window(ledger: LedgerService, window: _Window, tally: _Tally, 
 
 
 async def _commit_atomic(
-    ledger: LedgerService, window: list[tuple[int, Command]], tally: _Tally, progress: Progress | None
+    ledger: LedgerService, window: list[tuple[int, Command]], tally: Tally, progress: Progress | None
 ) -> None:
     if not window:
         return
@@ -223,84 +145,9 @@ async def _commit_atomic(
         if position is not None:
             error.at(line=window[position][0])
         raise
-    tally.lines = len(window)
-    for result in answer.results:
-        tally.count(result.outcome, result.replayed)
+    tally.count(answer.results, lines=len(window))
     if progress is not None:
         progress(len(window))
-
-
-def as_batch(commands: list[Command]) -> BatchCommand:
-    """One atomic batch of parsed commands. Raises Malformed if one of them is a batch."""
-    singles: list[SingleCommand] = []
-    for position, command in enumerate(commands):
-        if isinstance(command, BatchCommand):
-            raise Malformed("a batch holds no batches", command=position)
-        singles.append(command)
-    batch = BatchCommand(commands=singles)
-    return batch.sent_as(digest_of_bytes(orjson.dumps([[one.sent_digest, one.idempotency_key] for one in commands])))
-
-
-async def restore(ledger: LedgerService, lines: Iterable[bytes], progress: Progress | None = None) -> Head:
-    """Bring back a verbatim log (`export --entries`) into an empty ledger, verifying every hash and content.
-
-    A restore that was cut off can be run again: what is there must be the same. Raises Malformed, Corrupt.
-    """
-    held = await ledger.store.head(ledger.name) or EMPTY
-    previous, page = GENESIS, list[Sealed]()
-    head = Head(0, GENESIS, 0)
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        sealed = _verbatim(line, number, previous, head.seq + 1)
-        previous = sealed.hash
-        head = Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
-        if head.seq <= held.seq:
-            if head.seq == held.seq and head.hash != held.hash:
-                raise Corrupt(f"{ledger.name!r} holds another history; restore into a new ledger", line=number)
-            continue
-        page.append(sealed)
-        if len(page) >= PAGE_ENTRIES:
-            await _append_page(ledger, page, progress)
-            page = []
-    if page:
-        await _append_page(ledger, page, progress)
-    if head.seq < held.seq:
-        raise Corrupt(f"{ledger.name!r} holds {held.seq} entries, the file only {head.seq}")
-    await ledger.live.catch_up()
-    return head
-
-
-async def _append_page(ledger: LedgerService, page: list[Sealed], progress: Progress | None) -> None:
-    await ledger.live.catch_up()
-    await ledger.store.append(ledger.name, ledger.live.head, page)
-    ledger.live.take_in(page)
-    if ledger.mirror is not None:
-        ledger.mirror.show(sealed.entry.seq for sealed in page if isinstance(sealed.entry, Record))
-    if progress is not None:
-        progress(len(page))
-
-
-def _verbatim(line: bytes, number: int, previous: bytes, seq: int) -> Sealed:
-    try:
-        data = parse_json(line)
-        told = bytes.fromhex(data["hash"])
-        entry = open_envelope(orjson.dumps(data["entry"]))
-        content = data.get("content")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Malformed(f"not a line of a verbatim export: {error}", line=number) from error
-    except LedgerError as error:
-        error.at(line=number)
-        raise
-    form = None if "content" not in data else canonical(content).decode()
-    sealed = seal(entry, previous, form)
-    if entry.seq != seq:
-        raise Corrupt(f"entry {seq} is missing; the line holds entry {entry.seq}", line=number)
-    if sealed.hash != told:
-        raise Corrupt(f"entry {seq} does not have the hash that is told of it", line=number)
-    if isinstance(entry, Record) and form is not None and digest_of_bytes(form.encode()) != entry.digest:
-        raise Corrupt(f"the content of entry {seq} does not have its digest", line=number)
-    return sealed
 
 
 # -- out --------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,9 +17,21 @@ from ledger.model.entry import Entry, Sealed
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
 from ledger.model.verdict import UNKNOWN, Report, Verdict
-from ledger.model.view import Edge, EntryView, Explanation, GraphSlice, Node, PathStep, Remedy, Status
+from ledger.model.view import (
+    GRAPH_NODES_MAX,
+    AuditProgress,
+    AuditReport,
+    Edge,
+    EntryView,
+    Explanation,
+    GraphSlice,
+    Node,
+    PathStep,
+    Remedy,
+    Status,
+)
 from ledger.service.answers import Answer, answer, answer_of
-from ledger.service.audit import AuditReport, audit
+from ledger.service.audit import audit
 from ledger.service.browsing import acts_due, entry_named, explained, kinds_counted, states_counted
 from ledger.service.expiry import ExpiryNotes
 from ledger.service.feed import Feed
@@ -37,8 +50,6 @@ from ledger.validity.verdicts import Reader
 if TYPE_CHECKING:  # only writing needs the models of commands, and to build them takes longer than a whole check
     from ledger.model.command import Command
     from ledger.service.committer import Committer, Submission
-
-GRAPH_NODES_MAX = 1_000
 
 
 class Seen(NamedTuple):
@@ -340,7 +351,7 @@ class LedgerService:
                 state_seq=state_seq,
             )
 
-    async def audit(self, progress: Callable[[str, int, int], None] | None = None) -> AuditReport:
+    async def audit(self, progress: AuditProgress | None = None) -> AuditReport:
         """Recompute the chain and validity from nothing and hold them against what is live and what is shown."""
         await self.follower.refresh()
         if self.mirror is not None:
@@ -373,8 +384,8 @@ class LedgerService:
 
     def _reader(self, max_age_s: float | None = None) -> Reader:
         """Read as of now; time never goes back."""
-        if max_age_s is not None and max_age_s < 0:
-            raise Malformed("max_age_s is not negative", field="max_age_s")
+        if max_age_s is not None and not 0 <= max_age_s < math.inf:
+            raise Malformed("max_age_s is a number of seconds, zero or more", field="max_age_s")
         self.live.index.advance(self.clock())
         return Reader(self.live.index, None if max_age_s is None else int(max_age_s * SECOND))
 

@@ -56,7 +56,7 @@ class Reader:
                     if edition >= 0 and valid[edition]:
                         found.append(newest[edition])
                         continue
-            except (KeyError, AttributeError):
+            except (KeyError, AttributeError, TypeError):
                 pass
             found.append(self.verdict(ref))
         return found

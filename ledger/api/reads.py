@@ -1,0 +1,222 @@
+"""GET /v1/ledgers and what is under it: everything the library reads, as the objects that `--json` prints.
+
+FastAPI handles these: they are not the hot path, and what it checks is what it describes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Send
+
+from ledger.api.bodies import ClientGone
+from ledger.api.openapi import REVISION, answered, content
+from ledger.api.routes import LedgerName
+from ledger.model.shown import Shown
+from ledger.model.view import (
+    GRAPH_NODES_MAX,
+    AuditReport,
+    EntryPage,
+    EntryView,
+    Explanation,
+    GraphSlice,
+    History,
+    LedgerNames,
+    Remediation,
+    Status,
+)
+from ledger.service.interchange import export_commands, export_entries
+from ledger.service.ledgers import Ledgers
+from ledger.service.service import LedgerService
+
+ENTRIES_MAX = 1_000
+EXPORT_BYTES = 64 << 10
+"""Gathered before they are sent: each message is a turn of the event loop."""
+
+SEND_S = 30.0
+"""How long a reader of an export may take none of it."""
+
+AtLeast = Annotated[str | None, Field(description="A revision that the answer is not older than.")]
+MaxAge = Annotated[float | None, Field(ge=0, description="Seconds after which what nobody looked at counts as fallen.")]
+
+
+class Asked(BaseModel):
+    model_config = {"extra": "forbid"}
+
+    at_least: AtLeast = None
+
+
+class OfOne(Asked):
+    ref: Annotated[str, Field(description="key, key@3, key@sha256:9f2c11aa or @42.")]
+
+
+class Why(OfOne):
+    max_age_s: MaxAge = None
+
+
+class Around(OfOne):
+    depth: Annotated[int | None, Field(ge=0, description="At most so many steps away.")] = None
+    limit: Annotated[int, Field(ge=1, description=f"At most so many nodes, and {GRAPH_NODES_MAX:,}.")] = GRAPH_NODES_MAX
+
+
+class Listing(Asked):
+    kinds: Annotated[list[str] | None, Field(description="Only of these kinds.")] = None
+    key_prefix: Annotated[str | None, Field(description="Only about keys that start so.")] = None
+    actor: Annotated[str | None, Field(description="Only by this actor.")] = None
+    state: Annotated[Literal["fresh", "stale"] | None, Field(description="Only records in this state.")] = None
+    current: Annotated[bool, Field(description="Only the current version of each key.")] = False
+    after: Annotated[int, Field(ge=0, description="Only entries after this number.")] = 0
+    limit: Annotated[int, Field(ge=1, le=ENTRIES_MAX, description="At most so many.")] = 100
+    content: Annotated[bool, Field(description="With what records say, or without.")] = True
+
+
+class Export(BaseModel):
+    model_config = {"extra": "forbid"}
+
+    entries: Annotated[bool, Field(description="The verbatim log, for `restore`; else commands, for `import`.")] = False
+
+
+class Reads:
+    """The routes, of all ledgers of a service."""
+
+    def __init__(self, ledgers: Ledgers) -> None:
+        self.ledgers = ledgers
+        self._auditing = asyncio.Lock()  # an audit holds the whole log in memory: one at a time
+
+    def router(self) -> APIRouter:
+        of_one = APIRouter(prefix="/v1/ledgers/{ledger}")
+        for route, answer in (
+            (self.entry, EntryView),
+            (self.entries, EntryPage),
+            (self.why, Explanation),
+            (self.history, History),
+            (self.causes, GraphSlice),
+            (self.consequences, GraphSlice),
+            (self.remediation, Remediation),
+            (self.status, Status),
+            (self.audit, AuditReport),
+        ):
+            of_one.add_api_route(f"/{route.__name__}", route, methods=["GET"], responses=answered(answer))
+        of_one.add_api_route("/export", self.export, methods=["GET"], responses=_EXPORTED)
+        found = APIRouter()
+        found.add_api_route("/v1/ledgers", self.names, methods=["GET"], responses=answered(LedgerNames))
+        found.include_router(of_one)
+        return found
+
+    async def names(self) -> Response:
+        """The ledgers there are."""
+        return _Told(LedgerNames(tuple(await self.ledgers.names())))
+
+    async def entry(self, ledger: LedgerName, asked: Annotated[OfOne, Query()]) -> Response:
+        """The entry a reference names; `@42` names an event itself."""
+        service, revision = await self._as_of(ledger, asked.at_least)
+        return _Told(await service.entry(asked.ref), revision)
+
+    async def entries(self, ledger: LedgerName, asked: Annotated[Listing, Query()]) -> Response:
+        """Entries in the order of the log."""
+        service, revision = await self._as_of(ledger, asked.at_least)
+        wanted = asked.model_dump(exclude={"at_least"}) | {"limit": asked.limit + 1}
+        found = await service.entries(**wanted)
+        return _Told(EntryPage(revision, tuple(found[: asked.limit]), more=len(found) > asked.limit), revision)
+
+    async def why(self, ledger: LedgerName, asked: Annotated[Why, Query()]) -> Response:
+        """The verdict, and the path from the root cause to it."""
+        service, revision = await self._as_of(ledger, asked.at_least)
+        return _Told(await service.why(asked.ref, asked.max_age_s), revision)
+
+    async def history(self, ledger: LedgerName, asked: Annotated[OfOne, Query()]) -> Response:
+        """Every version of a key and every event about them, oldest first."""
+        service, revision = await self._as_of(ledger, asked.at_least)
+        return _Told(History(revision, tuple(await service.history(asked.ref))), revision)
+
+    async def causes(self, ledger: LedgerName, asked: Annotated[Around, Query()]) -> Response:
+        """What it rests on, and what felled any of that."""
+        service, revision = await self._as_of(ledger, asked.at_least)
+        return _Told(await service.causes(asked.ref, asked.depth, asked.limit), revision)
+
+    async def consequences(self, ledger: LedgerName, asked: Annotated[Around, Query()]) -> Response:
+        """What rests on it."""
+        service, revision = await self._as_of(ledger, asked.at_least)
+        return _Told(await service.consequences(asked.ref, asked.depth, asked.limit), revision)
+
+    async def remediation(self, ledger: LedgerName, asked: Annotated[Asked, Query()]) -> Response:
+        """Executed mutations that lost their ground: those to repair first, then those that lapsed."""
+        service, revision = await self._as_of(ledger, asked.at_least)
+        return _Told(Remediation(revision, tuple(await service.remediation())), revision)
+
+    async def status(self, ledger: LedgerName, asked: Annotated[Asked, Query()]) -> Response:
+        """Head and counts."""
+        service, revision = await self._as_of(ledger, asked.at_least)
+        return _Told(await service.status(), revision)
+
+    async def audit(self, ledger: LedgerName, asked: Annotated[Asked, Query()]) -> Response:
+        """Compute everything again from nothing and compare. It takes some seconds for each 10,000 entries."""
+        async with self._auditing:
+            service, revision = await self._as_of(ledger, asked.at_least)
+            return _Told(await service.audit(), revision)
+
+    async def export(self, ledger: LedgerName, asked: Annotated[Export, Query()]) -> Response:
+        """The ledger, line by line. An answer that breaks off is not whole."""
+        service, revision = await self._as_of(ledger, None)
+        lines = export_entries(service) if asked.entries else export_commands(service)
+        return _Lines(_gathered(lines), revision)
+
+    async def _as_of(self, ledger: str, at_least: str | None) -> tuple[LedgerService, str]:
+        """A ledger, and a revision that what is read from now on is not older than."""
+        service = await self.ledgers.get(ledger)
+        await service.reach(at_least)
+        await service.follower.refresh()
+        return service, service.live.revision
+
+
+class _Told(Response):
+    """An answer as it is now: nothing between here and the client may keep it. It names its revision."""
+
+    media_type = "application/json"
+
+    def __init__(self, answer: Shown, revision: str | None = None) -> None:
+        super().__init__(msgspec.json.encode(answer), headers=_headers(revision))
+
+
+class _Lines(StreamingResponse):
+    """Lines, as they are made. Who takes none of them for too long is gone."""
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, pages: AsyncIterator[bytes], revision: str) -> None:
+        super().__init__(pages, headers=_headers(revision))
+
+    async def stream_response(self, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            async with asyncio.timeout(SEND_S):
+                await send(message)
+
+        try:
+            await super().stream_response(sent)
+        except TimeoutError as error:
+            raise ClientGone from error
+
+
+def _headers(revision: str | None) -> dict[str, str]:
+    return {"cache-control": "no-store"} | ({} if revision is None else {"ledger-revision": revision})
+
+
+async def _gathered(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    page = bytearray()
+    async for line in lines:
+        page += line
+        if len(page) >= EXPORT_BYTES:
+            yield bytes(page)
+            page.clear()
+    yield bytes(page)
+
+
+_EXPORTED: dict[int | str, dict[str, Any]] = {
+    200: content("A command or an entry a line.", {"application/x-ndjson": {"type": "object"}}, REVISION)
+}

@@ -1,0 +1,298 @@
+"""Every method of a ledger, as the requests it makes and what it makes of the answers. No wire, no waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+import orjson
+
+from ledger.client.exchange import JSON_LINES, Request, Steps, ask, commands, decoded, read
+from ledger.clock import parse_moment
+from ledger.errors import LedgerError, Malformed, NoSuchLedger, ServiceError
+from ledger.model.entry import EMPTY, Head, parse_revision, revision_token
+from ledger.model.result import BatchResult, Result
+from ledger.model.verdict import UNKNOWN, Report, Verdict
+from ledger.model.view import (
+    GRAPH_NODES_MAX,
+    AuditProgress,
+    AuditReport,
+    EntryPage,
+    EntryView,
+    Explanation,
+    GraphSlice,
+    History,
+    ImportReport,
+    Remediation,
+    Remedy,
+    Restored,
+    Status,
+)
+from ledger.model.writing import Refs, Writing
+
+T = TypeVar("T")
+
+PAGE_ENTRIES = 1_000
+"""Entries asked for at once."""
+
+PIECE_BYTES = 64 << 10
+"""Of a log that is sent: a line a piece is a system call each."""
+
+
+class _Told(msgspec.Struct):
+    """The answer to a check."""
+
+    revision: str
+    clock: str
+    verdicts: list[Verdict]
+
+
+class Asking(Writing[Steps[Result], Steps[BatchResult]]):
+    """One ledger of a service, and what this client knows of it: the newest revision it heard of, and its own writes.
+
+    With `read_own_writes` every read names the last revision that this client wrote, so that no other process of the
+    service answers without it.
+    """
+
+    def __init__(self, ledger: str, *, read_own_writes: bool) -> None:
+        self.name = ledger
+        self.revision = revision_token(ledger, 0, EMPTY.hash)
+        self._read_own_writes = read_own_writes
+        self._own: str | None = None
+        self._lock = threading.Lock()  # a client may be used from several threads
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def _one(self, command: dict[str, Any]) -> Steps[Result]:
+        return self._write(command, Result)
+
+    def _batch(self, command: dict[str, Any]) -> Steps[BatchResult]:
+        return self._write(command, BatchResult)
+
+    def _write(self, command: dict[str, Any], kind: type[T]) -> Steps[T]:
+        # Imported by the first write: to build the models of commands takes longer than a whole check.
+        from ledger.client.sending import line_of
+
+        key = command.get("idempotency_key")
+        if key is None:
+            key = f"client:{uuid.uuid4().hex}"
+        try:
+            answer = yield from ask(commands(line_of({**command, "idempotency_key": key}), key=key))
+        except LedgerError as error:
+            error.details.pop("line", None)  # there was but one
+            raise
+        result = decoded(answer.body, kind)
+        self.wrote(result.revision)  # type: ignore[attr-defined]
+        return result
+
+    def import_lines(
+        self, lines: Iterable[bytes], *, atomic: bool = False, progress: Callable[[int], None] | None = None
+    ) -> Steps[ImportReport]:
+        """Apply an interchange file, each line a batch of its own; stops at the first error, which names its line."""
+        from ledger.client.importing import import_lines
+
+        tally, revision = yield from import_lines(lines, atomic, progress)
+        if revision is None:
+            return tally.report((yield from self.now()))
+        self.wrote(revision)
+        return tally.report(revision)
+
+    def restore(self, lines: Iterable[bytes], *, progress: Callable[[int], None] | None = None) -> Steps[Head]:
+        """Bring a verbatim log into an empty ledger, verifying every hash. `progress` hears of what was sent."""
+        request = Request("POST", "restore", _pieces(lines, progress), JSON_LINES, takes_long=True)
+        told = decoded((yield from ask(request)).body, Restored)
+        self.wrote(told.revision)
+        moment_us = 0 if told.recorded_at is None else parse_moment(told.recorded_at)
+        return Head(told.entries, bytes.fromhex(told.hash), moment_us)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def check(
+        self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
+    ) -> Steps[Report]:
+        """A verdict for each reference, in the order asked; all as of one revision.
+
+        With `full` as of all that the store holds now: it is asked first.
+        """
+        if isinstance(refs, str):
+            raise Malformed("refs is a list of references, not one string", field="refs")
+        asked = list(refs)
+        sent = [ref for ref in asked if _is_text(ref)]
+        answer = yield from ask(Request("POST", "freshness", self._question(sent, max_age_s, at_least, full)))
+        told = decoded(answer.body, _Told)
+        if [verdict.ref for verdict in told.verdicts] != sent:
+            raise ServiceError("these verdicts are not of the references asked; what is between here and the service?")
+        self.heard(told.revision)
+        clock_us = parse_moment(told.clock)
+        if len(sent) == len(asked):
+            return Report(told.revision, clock_us, asked, told.verdicts)
+        verdicts = iter(told.verdicts)
+        found = [next(verdicts) if _is_text(ref) else Verdict(str(ref), UNKNOWN, "malformed") for ref in asked]
+        return Report(told.revision, clock_us, asked, found)
+
+    def why(self, ref: str, *, max_age_s: float | None = None, at_least: str | None = None) -> Steps[Explanation]:
+        """The verdict, and the path from the root cause to it."""
+        return self._read(Explanation, "why", at_least, ref=_text(ref), max_age_s=_span(max_age_s))
+
+    def entry(self, ref: str, *, at_least: str | None = None) -> Steps[EntryView]:
+        """The entry a reference names; `@42` names an event itself."""
+        return self._read(EntryView, "entry", at_least, ref=_text(ref))
+
+    def entries(
+        self,
+        *,
+        kinds: Iterable[str] | None = None,
+        key_prefix: str | None = None,
+        actor: str | None = None,
+        state: str | None = None,
+        current: bool = False,
+        after: int = 0,
+        limit: int = 100,
+        content: bool = True,
+        at_least: str | None = None,
+    ) -> Steps[list[EntryView]]:
+        """Entries after entry `after`, in order; `current`: only the current version of each key."""
+        kinds = None if kinds is None else list(kinds)
+        found: list[EntryView] = []
+        more = kinds != []  # of no kind there is none; to name none over HTTP means all
+        while more and len(found) < limit:
+            page = yield from self._read(
+                EntryPage,
+                "entries",
+                at_least,
+                kinds=kinds,
+                key_prefix=key_prefix,
+                actor=actor,
+                state=state,
+                current=current,
+                after=found[-1].seq if found else after,
+                limit=min(limit - len(found), PAGE_ENTRIES),
+                content=content,
+            )
+            found += page.entries
+            more = page.more and bool(page.entries)
+        return found
+
+    def history(self, ref: str, *, at_least: str | None = None) -> Steps[list[EntryView]]:
+        """Every version of a key and every event about them, oldest first."""
+        return list((yield from self._read(History, "history", at_least, ref=_text(ref))).entries)
+
+    def causes(
+        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+    ) -> Steps[GraphSlice]:
+        """What it rests on, and what felled any of that."""
+        return self._read(GraphSlice, "causes", at_least, ref=_text(ref), depth=depth, limit=limit)
+
+    def consequences(
+        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+    ) -> Steps[GraphSlice]:
+        """What rests on it."""
+        return self._read(GraphSlice, "consequences", at_least, ref=_text(ref), depth=depth, limit=limit)
+
+    def remediation(self, *, at_least: str | None = None) -> Steps[list[Remedy]]:
+        """Executed mutations that lost their ground (law 16)."""
+        return list((yield from self._read(Remediation, "remediation", at_least)).remediation)
+
+    def status(self) -> Steps[Status]:
+        """Head and counts."""
+        return self._read(Status, "status", None)
+
+    def audit(self, *, progress: AuditProgress | None = None) -> Steps[AuditReport]:
+        """Compute everything again from nothing and compare (law 13). A service tells no `progress` of it."""
+        return self._read(AuditReport, "audit", None, takes_long=True)
+
+    def export(self, *, entries: bool = False) -> Request:
+        """What asks for the lines of an export."""
+        return read("export", entries=entries)
+
+    def now(self) -> Steps[str]:
+        """The revision the ledger is at; that of an empty one where there is none."""
+        with contextlib.suppress(NoSuchLedger):
+            yield from self.check([])
+        return self.revision
+
+    def _read(self, kind: type[T], path: str, at_least: str | None, **parameters: Any) -> Steps[T]:
+        answer = yield from ask(read(path, at_least=self._floor(at_least), **parameters))
+        if answer.revision is not None:
+            self.heard(answer.revision)
+        return decoded(answer.body, kind)
+
+    def _question(self, refs: list[str], max_age_s: float | None, at_least: str | None, full: bool) -> bytes:
+        question: dict[str, Any] = {"refs": refs}
+        if max_age_s is not None:
+            question["max_age_s"] = _span(max_age_s)
+        if (floor := self._floor(at_least)) is not None:
+            question["at_least"] = floor
+        if full:
+            question["full"] = True
+        return orjson.dumps(question)
+
+    # -- what is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def known(self) -> str | None:
+        """The newest revision this client has heard of; None if it has heard of no entry."""
+        return self.revision if parse_revision(self.revision, "revision").seq else None
+
+    def wrote(self, revision: str) -> None:
+        """What this client wrote is in the ledger as of this revision."""
+        self.heard(revision)
+        with self._lock:
+            self._own = revision if self._own is None else _later(self._own, revision)
+
+    def heard(self, revision: str) -> None:
+        """The ledger has come at least so far."""
+        if revision != self.revision:
+            with self._lock:
+                self.revision = _later(self.revision, revision)
+
+    def _floor(self, at_least: str | None) -> str | None:
+        return self._own if at_least is None and self._read_own_writes else at_least
+
+
+def _later(one: str, other: str) -> str:
+    return max(one, other, key=lambda token: parse_revision(token, "revision").seq)
+
+
+def _pieces(lines: Iterable[bytes], progress: Callable[[int], None] | None) -> Iterator[bytes]:
+    """Lines, gathered."""
+    piece, number = bytearray(), 0
+    for line in lines:
+        piece += line if line.endswith(b"\n") else line + b"\n"
+        number += 1
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            if progress is not None:
+                progress(number)
+            piece, number = bytearray(), 0
+    yield bytes(piece)
+    if progress is not None and number:
+        progress(number)
+
+
+def _text(ref: str) -> str:
+    if not isinstance(ref, str):
+        raise Malformed(f"a reference is a text, not {type(ref).__name__}", field="ref")
+    return ref
+
+
+def _is_text(ref: Any) -> bool:
+    """Whether JSON can hold it; what it cannot hold names nothing."""
+    if not isinstance(ref, str):
+        return False
+    try:
+        return ref.isascii() or bool(ref.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _span(max_age_s: float | None) -> float | None:
+    """JSON has no endless number and would say none instead. Raises Malformed."""
+    if max_age_s is not None and not 0 <= max_age_s < math.inf:
+        raise Malformed("max_age_s is a number of seconds, zero or more", field="max_age_s")
+    return max_age_s

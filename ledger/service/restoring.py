@@ -1,0 +1,106 @@
+"""Bringing back the verbatim log of an export, verifying every hash and content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import orjson
+
+from ledger.errors import Corrupt, LedgerError, Malformed
+from ledger.model.canonical import canonical, digest_of_bytes, parse_json
+from ledger.model.entry import EMPTY, Head, Record, Sealed, open_envelope, seal
+from ledger.service.service import LedgerService
+from ledger.store.base import PAGE_ENTRIES
+
+Progress = Callable[[int], None]
+
+
+async def restore(ledger: LedgerService, lines: Iterable[bytes], progress: Progress | None = None) -> Head:
+    """Bring a verbatim log (`export --entries`) into an empty ledger. Raises Malformed, Corrupt."""
+    restoring = Restoring(ledger, progress)
+    for line in lines:
+        await restoring.add(line)
+    return await restoring.finish()
+
+
+class Restoring:
+    """A verbatim log on its way into an empty ledger, line by line.
+
+    A restore that was cut off can be run again: what is there must be the same.
+    """
+
+    def __init__(self, ledger: LedgerService, progress: Progress | None = None) -> None:
+        self.ledger = ledger
+        self.head = EMPTY
+        self._progress = progress
+        self._lines = 0
+        self._held: Head | None = None
+        self._page: list[Sealed] = []
+
+    async def add(self, line: bytes) -> None:
+        """The next line; blank ones do not matter. Raises Malformed and Corrupt, with the line."""
+        self._lines += 1
+        if not line.strip():
+            return
+        held = await self._there()
+        sealed = _verbatim(line, self._lines, self.head.hash, self.head.seq + 1)
+        self.head = Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
+        if self.head.seq > held.seq:
+            await self._take(sealed)
+        elif self.head.seq == held.seq and self.head.hash != held.hash:
+            raise Corrupt(f"{self.ledger.name!r} holds another history; restore into a new ledger", line=self._lines)
+
+    async def finish(self) -> Head:
+        """All lines were given; the head they lead to. Raises Corrupt when the ledger goes further."""
+        held = await self._there()
+        await self._append()
+        if self.head.seq < held.seq:
+            raise Corrupt(f"{self.ledger.name!r} holds {held.seq} entries, the file only {self.head.seq}")
+        await self.ledger.live.catch_up()
+        return self.head
+
+    async def _there(self) -> Head:
+        """What the ledger held before."""
+        if self._held is None:
+            self._held = await self.ledger.store.head(self.ledger.name) or EMPTY
+        return self._held
+
+    async def _take(self, sealed: Sealed) -> None:
+        # Whole batches alone: who watches is told of a batch when he sees its end.
+        if len(self._page) >= PAGE_ENTRIES and sealed.entry.batch != self._page[-1].entry.batch:
+            await self._append()
+        self._page.append(sealed)
+
+    async def _append(self) -> None:
+        page, self._page = self._page, []
+        if not page:
+            return
+        await self.ledger.live.catch_up()
+        await self.ledger.store.append(self.ledger.name, self.ledger.live.head, page)
+        self.ledger.live.take_in(page)
+        if self.ledger.mirror is not None:
+            self.ledger.mirror.show(sealed.entry.seq for sealed in page if isinstance(sealed.entry, Record))
+        if self._progress is not None:
+            self._progress(len(page))
+
+
+def _verbatim(line: bytes, number: int, previous: bytes, seq: int) -> Sealed:
+    try:
+        data = parse_json(line)
+        told = bytes.fromhex(data["hash"])
+        entry = open_envelope(orjson.dumps(data["entry"]))
+        content = data.get("content")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Malformed(f"not a line of a verbatim export: {error}", line=number) from error
+    except LedgerError as error:
+        error.at(line=number)
+        raise
+    form = None if "content" not in data else canonical(content).decode()
+    sealed = seal(entry, previous, form)
+    if entry.seq != seq:
+        raise Corrupt(f"entry {seq} is missing; the line holds entry {entry.seq}", line=number)
+    if sealed.hash != told:
+        raise Corrupt(f"entry {seq} does not have the hash that is told of it", line=number)
+    if isinstance(entry, Record) and form is not None and digest_of_bytes(form.encode()) != entry.digest:
+        raise Corrupt(f"the content of entry {seq} does not have its digest", line=number)
+    return sealed
