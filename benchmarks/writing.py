@@ -27,7 +27,7 @@ from benchmarks.measure import Row, paired
 
 WRITERS = (64, 1)
 SECONDS = 4.0
-WARM_SECONDS = 3.0
+WARM_SECONDS = 20.0  # what the server runs is compiled while it runs
 ANSWER = (
     b'{"outcome":"recorded","entry":"@1","ref":"notes/1@1","verdict":{"ref":"notes/1@1","state":"fresh","id":"@1"}}\n'
 )
