@@ -40,6 +40,9 @@ if TYPE_CHECKING:  # only writing needs the models of commands, and to build the
 
 GRAPH_NODES_MAX = 1_000
 
+AGE_S_MAX = 1e12
+"""Older than anything; a larger number is this one."""
+
 
 class Seen(NamedTuple):
     """An entry as the log keeps it, and as it is shown."""
@@ -373,10 +376,10 @@ class LedgerService:
 
     def _reader(self, max_age_s: float | None = None) -> Reader:
         """Read as of now; time never goes back."""
-        if max_age_s is not None and max_age_s < 0:
-            raise Malformed("max_age_s is not negative", field="max_age_s")
+        if max_age_s is not None and not max_age_s >= 0:
+            raise Malformed("max_age_s is a number of seconds, not negative", field="max_age_s")
         self.live.index.advance(self.clock())
-        return Reader(self.live.index, None if max_age_s is None else int(max_age_s * SECOND))
+        return Reader(self.live.index, None if max_age_s is None else int(min(max_age_s, AGE_S_MAX) * SECOND))
 
     async def _views(self, seqs: Sequence[int], *, content: bool = True) -> list[EntryView]:
         return [seen.view for seen in await self.seen(seqs, content=content)]
