@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import checking, graphql_api, importing, memory, serving
+from benchmarks import checking, graphql_api, importing, memory, serving, writing
 from benchmarks.measure import Row
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
@@ -33,6 +33,7 @@ def main(entries: int, sizes: str, rounds: int, neo4j: bool, json_file: Path | N
     rows += show(importing.sqlite(entries, rounds))
     if neo4j:
         rows += show(importing.neo4j(entries, rounds))
+        rows += show(writing.measure(rounds))
     if json_file is not None:
         json_file.write_text(json.dumps({"machine": machine(), "rows": [row._asdict() for row in rows]}, indent=2))
 

@@ -63,7 +63,9 @@ class ServedDesk(Desk):
         async with contextlib.AsyncExitStack() as stack:
             address = self._first
             if not suffix or address is None:
-                service = serving(store, clock=clock, max_lag_s=min(max_lag_s, LAG_S_MAX), reach_s=reach_s, log_level="error")
+                service = serving(
+                    store, clock=clock, max_lag_s=min(max_lag_s, LAG_S_MAX), reach_s=reach_s, log_level="error"
+                )
                 address = f"http://127.0.0.1:{(await stack.enter_async_context(service)).port}"
             client = AsyncLedgerClient(address, self.name + suffix, read_own_writes=False)
             page = Page(await stack.enter_async_context(client), clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import websockets
 
 from ledger.api.application import _limits
 from ledger.api.health import Readiness
+from ledger.api.logs import Log
 from ledger.api.schema.limits import DEFAULTS
 from ledger.errors import Corrupt, Full, LedgerError, Unavailable
 from ledger.service.ledgers import Ledgers
@@ -118,6 +120,11 @@ class TestFreshness:
         await service.write(record("a"))
         answer = await service.client.post("/v1/ledgers/main/freshness", content=body, headers=JSON)
         assert problem(answer, 400, "malformed").get("field") == field
+
+    async def test_any_age_may_be_asked_for(self, service: Service) -> None:
+        await service.write(record("a", kind="dependency"))
+        for age in (0, 0.5, 1e300):
+            assert (await service.check("a", max_age_s=age)).status_code == 200
 
     async def test_at_least_of_another_history(self, service: Service) -> None:
         await service.write(record("a"))
@@ -365,6 +372,20 @@ class TestLog:
         assert 0 < first["ms"] < 10_000
         assert (second["route"], second["status"]) == ("/v1/ledgers/{ledger}/freshness", 200)
         assert "private" not in str(service.logged)
+
+    def test_for_people_is_a_line_too_whatever_is_in_it(self) -> None:
+        stream = io.BytesIO()
+        log = Log(Settings.read(log_format="console"), stream)
+        log.info("request", ledger="main\n12:00:00 info  forged", status=200, nothing=None)
+        log.debug("unheard")
+        try:
+            raise ValueError("why")
+        except ValueError as error:
+            log.error("failed", error, code="internal")
+        first, second, *trace = stream.getvalue().decode().splitlines()
+        assert first.endswith("info    request  ledger='main\\n12:00:00 info  forged' status=200")
+        assert second.endswith("error   failed  code=internal")
+        assert trace[-1] == "ValueError: why"
 
     async def test_holds_no_key(self) -> None:
         async with serving(api_key="s3cret", log_level="debug") as service:

@@ -68,7 +68,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             record = {"op": "record", "kind": "belief", "key": "0", "content": None}
             assert httpx.post(f"{url}/v1/ledgers/{ledger}/commands", json=record).status_code == 200
         yield url
-        log = [json.loads(line) for line in started.errors.read_text().splitlines()]
+        log = [json.loads(line) for line in started.errors.read_bytes().splitlines()]
         assert not [line for line in log if line["level"] == "error"]
 
 

@@ -39,7 +39,7 @@ def test_serves_until_told_to_end(terminal: Terminal) -> None:
         assert httpx.get(f"{url}/readyz").json() == {"status": "ready"}
         assert terminal.head[0] == 4  # what is acknowledged is there for others
         assert started.end(signal.SIGTERM) == 0
-        requests = [json.loads(line) for line in started.errors.read_text().splitlines()]
+        requests = [json.loads(line) for line in started.errors.read_bytes().splitlines()]
         assert [line["route"].rpartition("/")[2] for line in requests] == ["freshness", "commands"]
     terminal.ok("audit")
 

@@ -58,7 +58,7 @@ class Access:
             async with asyncio.timeout(self._timeout_s(scope["path"])) as exchange.limit:
                 await self.app(scope, receive, exchange.send)
         except ClientGone:
-            exchange.status = exchange.status or CLIENT_GONE
+            pass
         except Exception as error:
             await self._told(exchange, error)
 
@@ -88,16 +88,16 @@ class Access:
         return Internal("something went wrong in the service; its log has more under this request_id")
 
     def _note(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
-        route = _route(scope)
+        route, status = _route(scope), exchange.status or CLIENT_GONE
         method = scope.get("method", "WEBSOCKET")
-        self.metrics.request(route, method, exchange.status, seconds)
+        self.metrics.request(route, method, status, seconds)
         # Who asks every few seconds whether we live is no news.
         say = self.log.debug if scope["path"] in OPEN_PATHS else self.log.info
         say(
             "request",
             route=route,
             method=method,
-            status=exchange.status,
+            status=status,
             ms=round(1000 * seconds, 3),
             ledger=scope["path_params"].get("ledger") if "path_params" in scope else None,
             request_id=exchange.request_id,

@@ -59,11 +59,17 @@ class Log:
 
     def _for_people(self, level: str, event: str, fields: dict[str, Any]) -> bytes:
         trace = fields.pop("trace", None)
-        told = " ".join(f"{name}={value}" for name, value in fields.items() if value is not None)
+        told = " ".join(f"{name}={_on_one_line(value)}" for name, value in fields.items() if value is not None)
         line = f"{datetime.now():%H:%M:%S.%f}"[:-3] + f" {level:<7} {event}  {told}"
         if self._stream.isatty() and level in _COLOURS:
             line = click.style(line, fg=_COLOURS[level])
         return "\n".join([line, *([trace.rstrip()] if trace else []), ""]).encode(errors="backslashreplace")
+
+
+def _on_one_line(value: Any) -> str:
+    """Who calls us chooses some of it, and shall not write lines of his own."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
 
 
 def _for_programs(level: str, event: str, fields: dict[str, Any]) -> bytes:

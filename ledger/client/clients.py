@@ -191,7 +191,8 @@ class AsyncLedgerClient(_Client):
         return self._changes(after or self._asking.known)
 
     async def _changes(self, after: str | None) -> AsyncGenerator[Change]:
-        following = Following(self.name, after or await self._engine.run(self._asking.now()))
+        start: str = after if after else await self._engine.run(self._asking.now())
+        following = Following(self.name, start)
         while True:
             async with contextlib.aclosing(self._engine.lines(following.request(), may_end=True)) as lines:
                 async for line in lines:

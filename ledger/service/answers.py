@@ -19,7 +19,7 @@ from ledger.service.figures import Label
 from ledger.validity.verdicts import Reader
 
 SAID_MAX = 50_000
-"""References remembered of a ledger, 200 bytes each with a digest; then it starts anew. Who invents names fills no memory."""
+"""References remembered of a ledger, some 200 bytes each; then it starts anew. Who invents names fills no memory."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import os
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,6 +49,9 @@ from ledger.validity.verdicts import Reader
 if TYPE_CHECKING:  # only writing needs the models of commands, and to build them takes longer than a whole check
     from ledger.model.command import Command
     from ledger.service.committer import Committer, Submission
+
+AGE_S_MAX = 1e12
+"""Older than anything; a larger number is this one."""
 
 
 class Seen(NamedTuple):
@@ -384,10 +386,10 @@ class LedgerService:
 
     def _reader(self, max_age_s: float | None = None) -> Reader:
         """Read as of now; time never goes back."""
-        if max_age_s is not None and not 0 <= max_age_s < math.inf:
-            raise Malformed("max_age_s is a number of seconds, zero or more", field="max_age_s")
+        if max_age_s is not None and not max_age_s >= 0:
+            raise Malformed("max_age_s is a number of seconds, not negative", field="max_age_s")
         self.live.index.advance(self.clock())
-        return Reader(self.live.index, None if max_age_s is None else int(max_age_s * SECOND))
+        return Reader(self.live.index, None if max_age_s is None else int(min(max_age_s, AGE_S_MAX) * SECOND))
 
     async def _views(self, seqs: Sequence[int], *, content: bool = True) -> list[EntryView]:
         return [seen.view for seen in await self.seen(seqs, content=content)]
