@@ -104,6 +104,19 @@ class _Server(uvicorn.Server):
         return contextlib.nullcontext()  # signals are for the tests
 
 
+class SlowStore(MemoryStore):
+    """A store that takes nothing before it is told to `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+
+    async def append(self, *given: Any, **more: Any) -> None:
+        self.asked.set()
+        await self.go.wait()
+        await super().append(*given, **more)
+
+
 class Process:
     """`ledger serve` as a process of its own, on a free port."""
 

@@ -22,7 +22,7 @@ from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
 from ledger.store.memory import MemoryStore
 from ledger.store.sqlite import SqliteStore
-from tests.serving import JSON, LINES, Service, serving
+from tests.serving import JSON, LINES, Service, SlowStore, serving
 
 
 @pytest.fixture
@@ -427,7 +427,7 @@ class TestMetrics:
         assert {name: samples.get(name) for name in expected} == expected
 
     async def test_show_what_waits(self) -> None:
-        store = _Waiting()
+        store = SlowStore()
         async with serving(store) as service:
             writing = [asyncio.create_task(service.write(record(f"n/{n}"))) for n in range(5)]
             await store.asked.wait()
@@ -435,19 +435,6 @@ class TestMetrics:
                 await asyncio.sleep(0.01)
             store.go.set()
             assert {answer.status_code for answer in await asyncio.gather(*writing)} == {200}
-
-
-class _Waiting(MemoryStore):
-    """A store that takes its time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked, self.go = asyncio.Event(), asyncio.Event()
-
-    async def append(self, *given: Any, **more: Any) -> None:
-        self.asked.set()
-        await self.go.wait()
-        await super().append(*given, **more)
 
 
 class TestGraphQL:

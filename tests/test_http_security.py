@@ -15,8 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from ledger.api.security import Security
 from ledger.errors import HostNotAllowed, LedgerError, OriginNotAllowed, Unauthorized
 from ledger.settings import Settings
-from ledger.store.memory import MemoryStore
-from tests.serving import JSON, LINES, Service, serving
+from tests.serving import JSON, LINES, Service, SlowStore, serving
 from tests.test_http import problem, record
 
 KEY = "s3cret-key"
@@ -243,7 +242,7 @@ class TestLimits:
         problem(answer, 413, "too_large")
 
     async def test_the_time_of_a_request(self) -> None:
-        store = _Slow()
+        store = SlowStore()
         async with serving(store, request_timeout_s=0.2) as service:
             command = record("a", idempotency_key="once")
             answer = await service.write(command)
@@ -275,7 +274,7 @@ class TestLimits:
         assert (await service.check("a")).status_code == 200
 
     async def test_who_goes_away_while_it_is_recorded_undoes_nothing(self) -> None:
-        store = _Slow()
+        store = SlowStore()
         async with serving(store) as service:
             body = json.dumps(record("a")).encode()
             head = b"POST /v1/ledgers/main/commands HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -316,16 +315,3 @@ class TestLimits:
             assert answer.startswith(b"HTTP/1.1 4"), answer
         assert (await service.check("a")).status_code == 200
         assert not [line for line in service.logged if line["level"] == "error"]
-
-
-class _Slow(MemoryStore):
-    """A store that takes its time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked, self.go = asyncio.Event(), asyncio.Event()
-
-    async def append(self, *given: Any, **more: Any) -> None:
-        self.asked.set()
-        await self.go.wait()
-        await super().append(*given, **more)
