@@ -22,7 +22,6 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ledger.api.application import create_app
-from ledger.api.openapi import RESULT_OR_PROBLEM
 from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
 from ledger.store.memory import MemoryStore
@@ -30,8 +29,6 @@ from tests.serving import process
 
 DESCRIPTION = create_app(Ledgers(MemoryStore()), Settings.read()).openapi()
 SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION)
-LINE = jsonschema_rs.validator_for(RESULT_OR_PROBLEM | {"components": DESCRIPTION["components"]})
-
 # What a law refuses, no schema tells (`positive_data_acceptance`); and a POST without a content type is refused before
 # anybody looks whether its path takes one (`unsupported_method`).
 CHECKS = [
@@ -51,12 +48,15 @@ def one_line(_: Any, value: Any) -> bytes:
 
 
 @schemathesis.deserializer("application/x-ndjson")
-def first_line(_: Any, response: schemathesis.Response) -> Any:
-    """All lines are held against the schema here, and the first once more by Schemathesis."""
-    lines = [json.loads(line) for line in response.content.splitlines()]
-    for line in lines:
-        LINE.validate(line)
-    return lines[0]
+def lines(context: schemathesis.DeserializationContext, response: schemathesis.Response) -> Any:
+    """Each line is held against the schema here, and the first once more by Schemathesis."""
+    operation = DESCRIPTION["paths"][context.operation.path][context.operation.method]
+    schema = operation["responses"][str(response.status_code)]["content"]["application/x-ndjson"]["schema"]
+    line_schema = jsonschema_rs.validator_for(schema | {"components": DESCRIPTION["components"]})
+    found = [json.loads(line) for line in response.content.splitlines()]
+    for line in found:
+        line_schema.validate(line)
+    return found[0]
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +73,13 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_sent_is_answered_as_described(case: schemathesis.Case, url: str) -> None:
     answer = case.call(base_url=url)
     case.validate_response(answer, checks=CHECKS)
 
 
 def test_everything_is_described() -> None:
-    assert sorted(DESCRIPTION["paths"]) == [
-        "/healthz",
-        "/metrics",
-        "/readyz",
-        "/v1/ledgers/{ledger}/commands",
-        "/v1/ledgers/{ledger}/freshness",
-    ]
     for path in DESCRIPTION["paths"].values():
         for operation in path.values():
             assert operation["description"]

@@ -103,7 +103,7 @@ class Reads:
             (self.audit, AuditReport),
         ):
             of_one.add_api_route(f"/{route.__name__}", route, methods=["GET"], responses=answered(answer))
-        of_one.add_api_route("/export", self.export, methods=["GET"], responses=_EXPORTED)
+        of_one.add_api_route("/export", self.export, methods=["GET"], responses=_EXPORTED, response_class=Response)
         found = APIRouter()
         found.add_api_route("/v1/ledgers", self.names, methods=["GET"], responses=answered(LedgerNames))
         found.include_router(of_one)
