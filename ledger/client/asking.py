@@ -107,8 +107,7 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]]):
         request = Request("POST", "restore", _pieces(lines, progress), JSON_LINES, takes_long=True)
         told = decoded((yield from ask(request)).body, Restored)
         self.wrote(told.revision)
-        moment_us = 0 if told.recorded_at is None else parse_moment(told.recorded_at)
-        return Head(told.entries, bytes.fromhex(told.hash), moment_us)
+        return told.head
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
