@@ -47,8 +47,10 @@ class Middleman:
             return
         lines = {to_client, to_service}
         self._lines |= lines
+        both = asyncio.gather(self._out(client, to_service, lines), self._back(service, to_client, lines))
         try:
-            await asyncio.gather(self._out(client, to_service, lines), self._back(service, to_client, lines))
+            with contextlib.suppress(asyncio.CancelledError):
+                await both
         finally:
             self._lines -= lines
             _abort(lines)
