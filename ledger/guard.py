@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args, overload
 
-from ledger.errors import StaleContext, StoreError
+from ledger.errors import LedgerError, ServiceError, StaleContext, StoreError
 from ledger.model.verdict import FRESH, STALE, UNKNOWN, Report, Verdict
 
 OnFallen = Literal["drop", "annotate", "redact", "raise"]
@@ -121,7 +121,7 @@ class Guard:
         found = _Found.of(items, self.id_of)
         try:
             report = self.ledger.check(found.asked, max_age_s=self.max_age_s)
-        except StoreError as error:
+        except (StoreError, ServiceError) as error:
             return self._without_answer(found, error)
         if inspect.isawaitable(report):
             _close(report)
@@ -135,7 +135,7 @@ class Guard:
         found = _Found.of(items, self.id_of)
         try:
             report = await self.ledger.check(found.asked, max_age_s=self.max_age_s)
-        except StoreError as error:
+        except (StoreError, ServiceError) as error:
             return self._without_answer(found, error)
         return self._judged(found, report)
 
@@ -183,7 +183,7 @@ class Guard:
             told = [verdict.as_dict() for verdict in fallen]
             raise StaleContext(f"{len(fallen)} of {len(verdicts)} items are not fresh: {lines}", verdicts=told)
 
-    def _without_answer(self, found: _Found, error: StoreError) -> Guarded:
+    def _without_answer(self, found: _Found, error: LedgerError) -> Guarded:
         """Trouble that may pass by itself withholds; a wrong address or a broken store is always told."""
         if self.on_unavailable == "raise" or not error.retry:
             raise error

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio.from_thread
 import httpx
 import uvicorn
 
@@ -20,6 +21,7 @@ from ledger.api.logs import Log
 from ledger.clock import Clock, system_clock
 from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
+from ledger.store.address import open_store
 from ledger.store.base import Store
 from ledger.store.memory import MemoryStore
 from tests.terminal import Terminal
@@ -38,6 +40,10 @@ class Service:
         self.port = port
         self.client = client
         self._log = log
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     async def check(self, *refs: str, ledger: str = "main", **asked: Any) -> httpx.Response:
         return await self.client.post(f"/v1/ledgers/{ledger}/freshness", json={"refs": refs, **asked})
@@ -74,7 +80,7 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def serving(
-    store: Store | None = None,
+    store: Store | str | None = None,
     *,
     clock: Clock = system_clock,
     readiness: Readiness | None = None,
@@ -84,7 +90,8 @@ async def serving(
     """A service on a free port, in this event loop."""
     told = Settings.read(log_format="json", **settings)
     log = io.BytesIO()
-    ledgers = Ledgers(store or MemoryStore(), clock, max_lag_s=told.max_lag_s, reach_s=told.reach_s)
+    place = open_store(store) if isinstance(store, str) else store or MemoryStore()
+    ledgers = Ledgers(place, clock, max_lag_s=told.max_lag_s, reach_s=told.reach_s)
     async with ledgers:
         app = create_app(ledgers, told, readiness=readiness, log=Log(told, log), telemetry=telemetry)
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -97,6 +104,17 @@ async def serving(
                 yield Service(ledgers, app, port, client, log)
             server.should_exit = True
             await task
+
+
+@contextlib.contextmanager
+def hosted(store: Store | str | None = None, **given: Any) -> Iterator[Service]:
+    """The same in a thread of its own, for tests without an event loop."""
+    served = serving(store, **given)
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(served) as service,
+    ):
+        yield service
 
 
 class _Server(uvicorn.Server):

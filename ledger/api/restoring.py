@@ -11,7 +11,6 @@ from starlette.types import Receive, Scope, Send
 from ledger.api import bodies
 from ledger.api.openapi import DescribedRoute, answered
 from ledger.api.routes import LedgerName
-from ledger.clock import format_moment
 from ledger.errors import TimedOut
 from ledger.model.lines import Splitter
 from ledger.model.view import Restored
@@ -36,8 +35,7 @@ class Restore:
                 await restoring.add(line)
         await restoring.add(splitter.rest())
         head = await restoring.finish()
-        moment = format_moment(head.recorded_at_us) if head.seq else None
-        told = Restored(service.live.revision, head.seq, head.hash.hex(), moment)
+        told = Restored.upto(head, service.live.revision)
         await bodies.answer(send, msgspec.json.encode(told), bodies.JSON)
 
 

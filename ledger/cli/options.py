@@ -7,7 +7,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -15,7 +15,12 @@ import click
 from ledger.app import Ledger
 from ledger.cli.progress import Bar
 from ledger.cli.render import as_json_text, clean, print_json, print_lines
-from ledger.errors import NoSuchDatabase, NoSuchLedger
+from ledger.errors import NoSuchDatabase, NoSuchLedger, Usage
+
+if TYPE_CHECKING:
+    from ledger.client import LedgerClient
+
+    AnyLedger = Ledger | LedgerClient
 
 Command = Callable[..., int | None]
 """What a click command calls: it answers with its exit code, or nothing for 0."""
@@ -28,6 +33,12 @@ class Place:
     store: str
     ledger: str
     as_json: bool
+    api_key_file: str | None = None
+
+    @property
+    def is_service(self) -> bool:
+        """Whether the store is kept by a service that is asked over HTTP."""
+        return self.store.lower().startswith(("http://", "https://"))
 
     @property
     def address(self) -> str:
@@ -35,13 +46,13 @@ class Place:
         return without_password(self.store)
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Ledger]:
+    def reading(self) -> Iterator[AnyLedger]:
         """A ledger that is there; raises NoSuchLedger otherwise."""
         with self._opened(create=False) as ledger:
             yield ledger
 
     @contextlib.contextmanager
-    def writing(self, *, dry_run: bool = False) -> Iterator[Ledger]:
+    def writing(self, *, dry_run: bool = False) -> Iterator[AnyLedger]:
         """A ledger that is made by the first write, which is said."""
         with self._opened(create=True, dry_run=dry_run) as ledger:
             was_empty = is_empty(ledger)
@@ -52,11 +63,29 @@ class Place:
                     self._say_created()
 
     @contextlib.contextmanager
-    def _opened(self, *, create: bool, dry_run: bool = False) -> Iterator[Ledger]:
+    def _opened(self, *, create: bool, dry_run: bool = False) -> Iterator[AnyLedger]:
+        if self.is_service:
+            with self._asked(create=create, dry_run=dry_run) as client:
+                yield client
+            return
         with self._naming_the_store(), Bar("reading the log", unit="entries") as bar:
             ledger = Ledger.open(self.store, self.ledger, create=create, dry_run=dry_run, progress=bar.on)
         with ledger:
             yield ledger
+
+    @contextlib.contextmanager
+    def _asked(self, *, create: bool, dry_run: bool) -> Iterator[LedgerClient]:
+        """The ledger of a running service."""
+        from ledger.cli.remote import client_of  # httpx takes a while to import, and a file needs none
+
+        if dry_run:
+            raise Usage("a dry run needs the store itself; over HTTP every command records")
+        with client_of(self.store, self.ledger, self.api_key_file) as client:
+            with self._naming_the_store(), contextlib.ExitStack() as absent:
+                if create:
+                    absent.enter_context(contextlib.suppress(NoSuchLedger))
+                client.check([])
+            yield client
 
     @contextlib.contextmanager
     def _naming_the_store(self) -> Iterator[None]:
@@ -89,7 +118,7 @@ def without_password(store: str) -> str:
     return parts._replace(netloc=host).geturl() if at else store
 
 
-def is_empty(ledger: Ledger) -> bool:
+def is_empty(ledger: AnyLedger) -> bool:
     return ledger.revision.rpartition("@")[2].startswith("0.")
 
 
@@ -103,7 +132,7 @@ def placed(function: Command) -> Command:
         show_default=True,
         show_envvar=True,
         metavar="ADDRESS",
-        help="Where it is kept: sqlite:///file.db, bolt://host:7687, neo4j://host.",
+        help="Where it is kept: sqlite:///file.db, bolt://host:7687, neo4j://host, http://host:8321 (a service).",
     )
     @click.option(
         "--ledger",
@@ -114,10 +143,15 @@ def placed(function: Command) -> Command:
         metavar="NAME",
         help="Which of the ledgers kept there.",
     )
+    @click.option(
+        "--api-key-file",
+        metavar="FILE",
+        help="Holds the API key of a service; else LEDGER_API_KEY or LEDGER_API_KEY_FILE.",
+    )
     @click.option("--json", "as_json", is_flag=True, envvar="LEDGER_JSON", help="Answer in JSON.")
     @functools.wraps(function)
-    def command(store: str, ledger: str, as_json: bool, **given: Any) -> int | None:
-        return function(Place(store, ledger, as_json), **given)
+    def command(store: str, ledger: str, as_json: bool, api_key_file: str | None, **given: Any) -> int | None:
+        return function(Place(store, ledger, as_json, api_key_file), **given)
 
     return command
 

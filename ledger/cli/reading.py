@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import click
 
-from ledger.app import Ledger
 from ledger.cli.files import read_whole
 from ledger.cli.options import Place, Seconds, placed
 from ledger.cli.progress import Bar
@@ -25,7 +25,10 @@ from ledger.cli.render import (
 from ledger.errors import Malformed
 from ledger.model.entry import KINDS
 from ledger.model.verdict import FRESH, STALE
-from ledger.model.view import AuditReport, GraphSlice
+from ledger.model.view import AuditReport, EntryPage, GraphSlice, History, Remediation
+
+if TYPE_CHECKING:
+    from ledger.cli.options import AnyLedger
 
 EXIT_NOT_SO = 1
 
@@ -95,7 +98,7 @@ def history(place: Place, ref: str) -> None:
         entries = ledger.history(ref)
         revision = ledger.revision
     place.answer(
-        lambda: {"revision": revision, "entries": [entry.as_dict() for entry in entries]},
+        lambda: History(revision, tuple(entries)).as_dict(),
         lambda: [*entry_lines(entries), footer(revision)],
     )
 
@@ -188,7 +191,7 @@ def entries(
     found = found[:limit]
     hint = f"more: --after {found[-1].seq}" if more else ""
     place.answer(
-        lambda: {"revision": revision, "entries": [entry.as_dict() for entry in found], "more": more},
+        lambda: EntryPage(revision, tuple(found), more).as_dict(),
         lambda: [*entry_lines(found), footer(revision, count(len(found), "entry", "entries"), hint)],
     )
 
@@ -202,7 +205,7 @@ def remediation(place: Place) -> None:
         revision = ledger.revision
     needed = sum(remedy.needed for remedy in remedies)
     place.answer(
-        lambda: {"revision": revision, "remediation": [remedy.as_dict() for remedy in remedies]},
+        lambda: Remediation(revision, tuple(remedies)).as_dict(),
         lambda: [
             *remedy_lines(remedies),
             footer(revision, f"{needed:,} to repair, {len(remedies) - needed:,} lapsed"),
@@ -241,7 +244,7 @@ def audit(place: Place) -> int:
     return 0 if report.ok else EXIT_NOT_SO
 
 
-def _audited(ledger: Ledger) -> AuditReport:
+def _audited(ledger: AnyLedger) -> AuditReport:
     with Bar("auditing") as bar:
         return ledger.audit(progress=lambda step, done, total: bar.to(done, total=total, what=f"auditing the {step}"))
 

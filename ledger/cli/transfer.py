@@ -11,7 +11,8 @@ from ledger.cli.files import Source, target
 from ledger.cli.options import Place, placed
 from ledger.cli.progress import Bar
 from ledger.cli.render import count, footer, table
-from ledger.errors import Interrupted, LedgerError, Malformed
+from ledger.errors import Interrupted, LedgerError, Malformed, Usage
+from ledger.model.view import Restored
 
 
 @click.command("import", short_help="Apply a file of commands.")
@@ -58,7 +59,7 @@ def restore(place: Place, file: str) -> None:
                 raise reading.told(error) from error
         revision = ledger.revision
         place.answer(
-            lambda: {"revision": revision, "entries": head.seq, "hash": head.hash.hex()},
+            lambda: Restored.upto(head, revision).as_dict(),
             lambda: [
                 f"restored {count(head.seq, 'entry', 'entries')}",
                 f"hash {head.hash.hex()}",
@@ -98,6 +99,8 @@ def export(place: Place, entries: bool, output: str) -> None:
 @placed
 def migrate(place: Place) -> None:
     """Bring a store to the schema of this version."""
+    if place.is_service:
+        raise Usage(f"a service brings its store to its own version when it starts; {place.address} needs no migrate")
     version = asyncio.run(migrate_store(place.store))
     said = "" if version is None else f" (schema {version})"
     place.answer(

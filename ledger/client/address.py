@@ -12,11 +12,6 @@ from ledger.model.reference import check_ledger
 SCHEMES = ("http", "https")
 
 
-def is_service(store: str) -> bool:
-    """Whether a store address names a running service."""
-    return store.partition("://")[0].lower() in SCHEMES
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """One ledger of a service. Raises BadAddress, Malformed."""

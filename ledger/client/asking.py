@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -39,6 +38,9 @@ T = TypeVar("T")
 
 PAGE_ENTRIES = 1_000
 """Entries asked for at once."""
+
+AGE_S_MAX = 1e12
+"""Older than anything."""
 
 PIECE_BYTES = 64 << 10
 """Of a log that is sent: a line a piece is a system call each."""
@@ -107,8 +109,7 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]]):
         request = Request("POST", "restore", _pieces(lines, progress), JSON_LINES, takes_long=True)
         told = decoded((yield from ask(request)).body, Restored)
         self.wrote(told.revision)
-        moment_us = 0 if told.recorded_at is None else parse_moment(told.recorded_at)
-        return Head(told.entries, bytes.fromhex(told.hash), moment_us)
+        return told.head
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -292,7 +293,9 @@ def _is_text(ref: Any) -> bool:
 
 
 def _span(max_age_s: float | None) -> float | None:
-    """JSON has no endless number and would say none instead. Raises Malformed."""
-    if max_age_s is not None and not 0 <= max_age_s < math.inf:
-        raise Malformed("max_age_s is a number of seconds, zero or more", field="max_age_s")
-    return max_age_s
+    """An age that JSON can hold: it has no endless numbers, and null would say none. Raises Malformed."""
+    if max_age_s is None:
+        return None
+    if not max_age_s >= 0:
+        raise Malformed("max_age_s is a number of seconds, not negative", field="max_age_s")
+    return min(max_age_s, AGE_S_MAX)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
@@ -39,16 +40,18 @@ class _Client:
         *,
         api_key: str | None = None,
         timeout_s: float = TIMEOUT_S,
+        connect_s: float = math.inf,
         read_own_writes: bool = True,
     ) -> None:
         """Nothing is asked yet. Raises BadAddress, Malformed.
 
-        `timeout_s` is how long a call may take, all its tries included; audit, restore and changes take what they
-        take. With `read_own_writes` a read names the last revision written here, so that it is not older, whichever
-        process of the service answers; `at_least` of a read wins over it.
+        `timeout_s` is how long a request may take, all its tries included (audit, restore and changes take what they
+        take), `connect_s` how long it is tried while nobody is there to take it. With `read_own_writes` a read names
+        the last revision written here, so that it is not older, whichever process of the service answers; a read's own
+        `at_least` wins over it.
         """
         self._asking = Asking(ledger, read_own_writes=read_own_writes)
-        self._start(Wire(Place(address, ledger, api_key), timeout_s))
+        self._start(Wire(Place(address, ledger, api_key), timeout_s, connect_s))
 
     def _start(self, wire: Wire) -> None:
         raise NotImplementedError
@@ -139,7 +142,9 @@ class LedgerClient(_Client):
         return self._changes(after or self._asking.known)
 
     def _changes(self, after: str | None) -> Iterator[Change]:
-        following = Following(self.name, after or self._engine.run(self._asking.now()))
+        if after is None:
+            after = self._engine.run(self._asking.now())
+        following = Following(self.name, after)
         while True:
             for line in self._engine.lines(following.request(), may_end=True):
                 if (change := following.feed(line)) is not None:

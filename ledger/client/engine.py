@@ -6,13 +6,15 @@ Once for code without an event loop, once for code with one; what the two share 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception_type, stop_before_delay
+from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
 
 from ledger.client.address import Place
@@ -38,18 +40,37 @@ SILENCE_S = 50.0
 _JITTER = wait_random_exponential(multiplier=0.05, max=2.0)
 
 
-class Wire:
-    """Where requests go, and for how long."""
+@dataclass(slots=True)
+class Call:
+    """A request under way, through all its tries."""
 
-    def __init__(self, place: Place, timeout_s: float) -> None:
+    request: Request
+    ends_s: float
+    reached: bool = False  # a try came as far as the other side; what it asked for may be done
+
+    @property
+    def left_s(self) -> float:
+        return max(self.ends_s - time.monotonic(), 0.001)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can be sent again: what comes in pieces is gone then."""
+        return self.request.body is None or isinstance(self.request.body, bytes)
+
+
+class Wire:
+    """Where requests go, and for how long they are tried."""
+
+    def __init__(self, place: Place, timeout_s: float, connect_s: float) -> None:
         self.place = place
         self.timeout_s = timeout_s
+        self.connect_s = connect_s
         self.headers = {"user-agent": "ledger-client"}
         if place.api_key is not None:
             self.headers["authorization"] = f"Bearer {place.api_key}"
         self.retrying: dict[str, Any] = {
             "retry": retry_if_exception_type(Passing),
-            "stop": stop_before_delay(timeout_s),
+            "stop": self._stops,
             "wait": _pause_s,
             "reraise": True,
         }
@@ -66,12 +87,15 @@ class Wire:
             "limits": httpx.Limits(keepalive_expiry=REUSED_S),
         }
 
-    def sent(self, request: Request, ends_s: float) -> dict[str, Any]:
+    def call(self, request: Request) -> Call:
+        return Call(request, time.monotonic() + self.timeout_s)
+
+    def sent(self, call: Call) -> dict[str, Any]:
         """Arguments that httpx makes a request of."""
+        request, left_s = call.request, call.left_s
         headers = {"accept": request.accept}
         if request.body is not None:
             headers["content-type"] = request.type
-        left_s = max(ends_s - time.monotonic(), 0.001)
         silence_s = SILENCE_S if request.accept == EVENTS else None if request.takes_long else left_s
         return {
             "method": request.method,
@@ -81,23 +105,31 @@ class Wire:
             "timeout": httpx.Timeout(silence_s, connect=min(left_s, CONNECT_S)),
         }
 
-    def translated(self) -> Any:
-        return translated(self.place.root)
+    @contextlib.contextmanager
+    def translated(self, call: Call) -> Iterator[None]:
+        try:
+            with translated(self.place.root):
+                yield
+        except Passing as passing:
+            call.reached = call.reached or passing.reached
+            raise
 
-    def answer(self, response: httpx.Response, body: bytes) -> Answer:
+    def answer(self, call: Call, response: httpx.Response, body: bytes) -> Answer:
+        call.reached = True
         return answer_of(self.place.root, response.status_code, response.headers, body)
 
-    def tries(self, request: Request) -> bool:
-        """Whether a request can be sent again: what came in pieces is gone."""
-        return request.body is None or isinstance(request.body, bytes)
-
-    def given_up(self, request: Request, passing: Passing) -> LedgerError:
+    def given_up(self, call: Call, passing: Passing) -> LedgerError:
         """What to tell of trouble that did not pass; of a write, how to learn what became of it."""
-        error = passing.error
-        if request.key is None:
+        error, key = passing.error, call.request.key
+        if key is None or not call.reached:
             return error
-        message = f"{error.message}; it may be recorded: the same again under the key {request.key!r} tells"
-        return type(error)(message, **{**error.details, "idempotency_key": request.key})
+        message = f"{error.message}; it may be recorded: the same again under the key {key!r} tells"
+        return type(error)(message, **{**error.details, "idempotency_key": key})
+
+    def _stops(self, state: RetryCallState) -> bool:
+        (call,) = state.args
+        limit_s = self.timeout_s if call.reached else min(self.connect_s, self.timeout_s)
+        return (state.seconds_since_start or 0.0) + state.upcoming_sleep >= limit_s
 
 
 def _pause_s(state: RetryCallState) -> float:
@@ -129,7 +161,11 @@ class Engine:
             step = next(steps)
             while True:
                 try:
-                    came = step.function() if isinstance(step, Waiting) else self._tried(step, self._answered)
+                    came = (
+                        step.function()
+                        if isinstance(step, Waiting)
+                        else self._tried(self.wire.call(step), self._answered)
+                    )
                 except Exception as error:
                     step = steps.throw(error)
                 else:
@@ -138,11 +174,17 @@ class Engine:
             result: T = end.value
             return result
 
+    def _taken(self, step: Request | Waiting) -> Any:
+        if isinstance(step, Waiting):
+            return step.function()
+        return self._tried(self.wire.call(step), self._answered)
+
     def lines(self, request: Request, *, may_end: bool = False) -> Iterator[bytes]:
         """The lines of a long answer. Raises Unavailable when it breaks off, unless it may end anywhere."""
-        splitter, response = Splitter(), self._tried(request, self._begun)
+        call, splitter = self.wire.call(request), Splitter()
+        response = self._tried(call, self._begun)
         try:
-            with self.wire.translated():
+            with self.wire.translated(call):
                 for piece in response.iter_bytes():
                     yield from splitter.feed(piece)
         except Passing as passing:
@@ -151,31 +193,28 @@ class Engine:
         finally:
             response.close()
 
-    def _tried(self, request: Request, attempt: Callable[[Request, float], T]) -> T:
-        ends_s = time.monotonic() + self.wire.timeout_s
+    def _tried(self, call: Call, attempt: Callable[[Call], T]) -> T:
         try:
-            if self.wire.tries(request):
-                return Retrying(**self.wire.retrying)(attempt, request, ends_s)
-            return attempt(request, ends_s)
+            return Retrying(**self.wire.retrying)(attempt, call) if call.whole else attempt(call)
         except Passing as passing:
-            raise self.wire.given_up(request, passing) from passing
+            raise self.wire.given_up(call, passing) from passing
 
-    def _answered(self, request: Request, ends_s: float) -> Answer:
-        with self.wire.translated(), self._http.stream(**self.wire.sent(request, ends_s)) as response:
+    def _answered(self, call: Call) -> Answer:
+        with self.wire.translated(call), self._http.stream(**self.wire.sent(call)) as response:
             body = bytearray()
             for piece in response.iter_bytes():
                 body += piece
-                if time.monotonic() > ends_s and not request.takes_long:
+                if time.monotonic() > call.ends_s and not call.request.takes_long:
                     raise TimeoutError  # httpx limits each piece, not the whole
-        return self.wire.answer(response, bytes(body))
+        return self.wire.answer(call, response, bytes(body))
 
-    def _begun(self, request: Request, ends_s: float) -> httpx.Response:
-        with self.wire.translated():
-            response = self._http.send(self._http.build_request(**self.wire.sent(request, ends_s)), stream=True)
+    def _begun(self, call: Call) -> httpx.Response:
+        with self.wire.translated(call):
+            response = self._http.send(self._http.build_request(**self.wire.sent(call)), stream=True)
             if response.is_success:
                 return response
             try:
-                self.wire.answer(response, response.read())
+                self.wire.answer(call, response, response.read())
             finally:
                 response.close()
         raise AssertionError("an error that is none")
@@ -209,13 +248,14 @@ class AsyncEngine:
     async def _taken(self, step: Request | Waiting) -> Any:
         if isinstance(step, Waiting):
             return await asyncio.to_thread(step.function)
-        return await self._tried(step, self._answered)
+        return await self._tried(self.wire.call(step), self._answered)
 
     async def lines(self, request: Request, *, may_end: bool = False) -> AsyncGenerator[bytes]:
         """As `Engine.lines`."""
-        splitter, response = Splitter(), await self._tried(request, self._begun)
+        call, splitter = self.wire.call(request), Splitter()
+        response = await self._tried(call, self._begun)
         try:
-            with self.wire.translated():
+            with self.wire.translated(call):
                 async for piece in response.aiter_bytes():
                     for line in splitter.feed(piece):
                         yield line
@@ -225,44 +265,36 @@ class AsyncEngine:
         finally:
             await response.aclose()
 
-    async def _tried(self, request: Request, attempt: Callable[[Request, float], Awaitable[T]]) -> T:
-        ends_s = time.monotonic() + self.wire.timeout_s
+    async def _tried(self, call: Call, attempt: Callable[[Call], Awaitable[T]]) -> T:
         try:
-            if self.wire.tries(request):
-                return await AsyncRetrying(**self.wire.retrying)(attempt, request, ends_s)
-            return await attempt(request, ends_s)
+            return await (AsyncRetrying(**self.wire.retrying)(attempt, call) if call.whole else attempt(call))
         except Passing as passing:
-            raise self.wire.given_up(request, passing) from passing
+            raise self.wire.given_up(call, passing) from passing
 
-    async def _answered(self, request: Request, ends_s: float) -> Answer:
-        with self.wire.translated():
-            limit = _until(None if request.takes_long else ends_s)
-            async with limit, self._http.stream(**self._sent(request, ends_s)) as response:
+    async def _answered(self, call: Call) -> Answer:
+        with self.wire.translated(call):
+            limit = asyncio.timeout(None if call.request.takes_long else call.left_s)
+            async with limit, self._http.stream(**self._sent(call)) as response:
                 body = await response.aread()
-        return self.wire.answer(response, body)
+        return self.wire.answer(call, response, body)
 
-    async def _begun(self, request: Request, ends_s: float) -> httpx.Response:
-        with self.wire.translated():
-            async with _until(ends_s):
-                built = self._http.build_request(**self._sent(request, ends_s))
-                response = await self._http.send(built, stream=True)
+    async def _begun(self, call: Call) -> httpx.Response:
+        with self.wire.translated(call):
+            async with asyncio.timeout(call.left_s):
+                response = await self._http.send(self._http.build_request(**self._sent(call)), stream=True)
                 if response.is_success:
                     return response
                 try:
-                    self.wire.answer(response, await response.aread())
+                    self.wire.answer(call, response, await response.aread())
                 finally:
                     await response.aclose()
         raise AssertionError("an error that is none")
 
-    def _sent(self, request: Request, ends_s: float) -> dict[str, Any]:
-        sent = self.wire.sent(request, ends_s)
-        if not self.wire.tries(request):
+    def _sent(self, call: Call) -> dict[str, Any]:
+        sent = self.wire.sent(call)
+        if not call.whole:
             sent["content"] = _beside(sent["content"])
         return sent
-
-
-def _until(ends_s: float | None) -> asyncio.Timeout:
-    return asyncio.timeout(None if ends_s is None else max(ends_s - time.monotonic(), 0))
 
 
 async def _beside(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:

@@ -105,6 +105,7 @@ class _Import:
 def _placed(error: LedgerError, window: list[Line]) -> LedgerError:
     """The same error with the line of the file. Where none was told the first of the window: it may be recorded."""
     told = error.details.pop("line", 1)
+    error.details.pop("not_tried", None)
     return error.at(line=window[told - 1].number)
 
 

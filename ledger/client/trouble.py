@@ -15,6 +15,7 @@ from ledger.client.exchange import Answer
 from ledger.errors import LedgerError, ServiceError, Unauthorized, Unavailable, error_told
 
 MAY_PASS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
+NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 BUSY = frozenset((502, 503, 504))
 """What a proxy before the service answers when asking again helps."""
 
@@ -22,10 +23,11 @@ BUSY = frozenset((502, 503, 504))
 class Passing(Exception):
     """Trouble that may pass by itself; `error` is what to tell if it does not."""
 
-    def __init__(self, error: LedgerError, after_s: float = 0.0) -> None:
+    def __init__(self, error: LedgerError, after_s: float = 0.0, *, reached: bool = True) -> None:
         super().__init__(error)
         self.error = error
         self.after_s = after_s  # what the other side asks to wait
+        self.reached = reached  # whether the request may have come to the other side
 
 
 @contextlib.contextmanager
@@ -41,13 +43,14 @@ def translated(address: str) -> Iterator[None]:
 
 def _as_ours(address: str, error: Exception) -> Exception:
     why = str(error) or type(error).__name__
+    reached = not isinstance(error, NOT_REACHED)
     if isinstance(error, httpx.TimeoutException):
-        return Passing(Unavailable(f"the service at {address} does not answer in time"))
+        return Passing(Unavailable(f"the service at {address} does not answer in time"), reached=reached)
     if not isinstance(error, MAY_PASS):
         return ServiceError(f"{address} cannot be asked: {why}")
     if _is_of_trust(error):
         return Unavailable(f"the service at {address} cannot be trusted: {why}")
-    return Passing(Unavailable(f"the service at {address} does not answer: {why}"))
+    return Passing(Unavailable(f"the service at {address} does not answer: {why}"), reached=reached)
 
 
 def _is_of_trust(error: BaseException | None) -> bool:

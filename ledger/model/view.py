@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ledger.clock import format_moment, parse_moment
+from ledger.model.entry import Head
 from ledger.model.shown import Shown
 from ledger.model.verdict import Verdict
 
@@ -174,3 +176,14 @@ class Restored(Shown, frozen=True):
     entries: int
     hash: str
     recorded_at: str | None  # None: the log is empty
+
+    @classmethod
+    def upto(cls, head: Head, revision: str) -> Restored:
+        """The log up to this head."""
+        moment = format_moment(head.recorded_at_us) if head.seq else None
+        return cls(revision, head.seq, head.hash.hex(), moment)
+
+    @property
+    def head(self) -> Head:
+        moment_us = 0 if self.recorded_at is None else parse_moment(self.recorded_at)
+        return Head(self.entries, bytes.fromhex(self.hash), moment_us)

@@ -22,7 +22,9 @@ def open_store(address: str) -> Store:
     scheme, separator, rest = address.partition(":")
     if not separator or scheme not in SCHEMES:
         near = difflib.get_close_matches(scheme, SCHEMES, n=1)
-        if near:
+        if scheme in ("http", "https"):
+            hint = "; a service that runs there is asked by LedgerClient"
+        elif near:
             hint = f"; did you mean {near[0]!r}?"
         elif not separator:
             hint = f"; a file is named like sqlite:///{shown}"
