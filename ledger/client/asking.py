@@ -98,11 +98,8 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]]):
         """Apply an interchange file, each line a batch of its own; stops at the first error, which names its line."""
         from ledger.client.importing import import_lines
 
-        tally, revision = yield from import_lines(lines, atomic, progress)
-        if revision is None:
-            return tally.report((yield from self.now()))
-        self.wrote(revision)
-        return tally.report(revision)
+        tally = yield from import_lines(lines, atomic, progress, self.wrote)
+        return tally.report(self.revision if tally.lines else (yield from self.now()))
 
     def restore(self, lines: Iterable[bytes], *, progress: Callable[[int], None] | None = None) -> Steps[Head]:
         """Bring a verbatim log into an empty ledger, verifying every hash. `progress` hears of what was sent."""

@@ -39,31 +39,31 @@ class Line(NamedTuple):
 
 
 def import_lines(
-    lines: Iterable[bytes], atomic: bool, progress: Callable[[int], None] | None
-) -> Steps[tuple[Tally, str | None]]:
-    """Apply a file in order; what became of it, and the revision of its last line (None if there was none).
+    lines: Iterable[bytes], atomic: bool, progress: Callable[[int], None] | None, wrote: Callable[[str], None]
+) -> Steps[Tally]:
+    """Apply a file in order; `wrote` hears of each revision it came to.
 
     Raises LedgerError with the `line`; what was recorded before it stays.
     """
-    reader, import_ = _Reader(lines), _Import(progress)
+    reader, import_ = _Reader(lines), _Import(progress, wrote)
     if atomic:
         if window := (yield from wait_for(reader.whole)):
             yield from import_.send_whole(window)
-        return import_.tally, import_.revision
+        return import_.tally
     while window := (yield from wait_for(reader.window)):
         yield from import_.send(window)
     if reader.stopped is not None:
         raise reader.stopped
-    return import_.tally, import_.revision
+    return import_.tally
 
 
 class _Import:
     """What became of a file so far."""
 
-    def __init__(self, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, progress: Callable[[int], None] | None, wrote: Callable[[str], None]) -> None:
         self.tally = Tally()
-        self.revision: str | None = None
         self._progress = progress or (lambda lines: None)
+        self._wrote = wrote
 
     def send(self, window: list[Line]) -> Steps[None]:
         """Each line is a batch of its own."""
@@ -99,7 +99,7 @@ class _Import:
 
     def _count(self, results: Sequence[Result]) -> None:
         self.tally.count(results)
-        self.revision = results[-1].revision
+        self._wrote(results[-1].revision)
 
 
 def _placed(error: LedgerError, window: list[Line]) -> LedgerError:
