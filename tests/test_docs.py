@@ -1,7 +1,7 @@
 """The documentation is run: what README and docs show is what happens, and what the code can say stands in them.
 
-    ```python    a document's blocks run in order, in one namespace; `print(…)  # this` says what is printed, and so do
-                 comment lines after it
+    ```python    a document's blocks run in order, in one namespace, beside a service with nothing in it if they name
+                 its address; `print(…)  # this` says what is printed, and so do comment lines after it
     ```console   `$ command` and what it prints; a document's blocks are one session of bash in an empty folder
     ```ledger    a ledger page (ledger/testing/page.py), each on a ledger of its own
     ```graphql   a document's blocks are asked in order by a public client, of a service with one empty ledger; the
@@ -51,6 +51,7 @@ from ledger.store.memory import MemoryStore
 from ledger.testing import ManualClock, Page
 from ledger.testing.contract import LedgerContract
 from tests.graphql_client import served
+from tests.serving import hosted
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")]
@@ -129,12 +130,23 @@ def _lines(text: str) -> list[str]:
 def test_python(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks("python", document=document):
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile("\n" * (block.line - 1) + block.text, str(document), "exec", dont_inherit=True), namespace)
-        expected = "\n".join(_told_by_comments(block.text))
-        assert matches(expected, printed.getvalue()), f"{block} prints\n{printed.getvalue()}\nand not\n{expected}"
+    shown = blocks("python", document=document)
+    asked = any(SERVICE_ADDRESS in block.text for block in shown)
+    with hosted() if asked else contextlib.nullcontext() as service:
+        for block in shown:
+            text = block.text if service is None else block.text.replace(SERVICE_ADDRESS, f"127.0.0.1:{service.port}")
+            _play_python(block, text, namespace)
+
+
+def _play_python(block: Block, text: str, namespace: dict[str, Any]) -> None:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(
+            compile("\n" * (block.line - 1) + text, str(block.document), "exec", dont_inherit=True),
+            namespace,
+        )
+    expected = "\n".join(_told_by_comments(block.text))
+    assert matches(expected, printed.getvalue()), f"{block} prints\n{printed.getvalue()}\nand not\n{expected}"
 
 
 def _told_by_comments(text: str) -> Iterator[str]:
@@ -492,7 +504,16 @@ def test_every_command_is_documented() -> None:
     rows = re.findall(r"^\| (.*?) \| (.*) \|$", table.replace("\\|", "/"), re.MULTILINE)
     told = {name: row for first, row in rows for name in re.findall(r"`([a-z]+)", first)}
     assert sorted(told) == sorted(cli.commands)
-    common = {"--store", "--ledger", "--json", "--actor", "--occurred-at", "--idempotency-key", "--content"}
+    common = {
+        "--store",
+        "--api-key-file",
+        "--ledger",
+        "--json",
+        "--actor",
+        "--occurred-at",
+        "--idempotency-key",
+        "--content",
+    }
     for name, command in cli.commands.items():
         spelt = {text for param in command.params for text in (*param.opts, *param.secondary_opts)}
         options = {text for text in spelt if text.startswith("--")} - common
