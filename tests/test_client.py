@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import ledger
@@ -26,8 +27,9 @@ KEYS = ("refund limit", "ключ/é€", "https://example.org/a?b=c#d", "a@b.ex
 class Both:
     """One ledger, embedded and over HTTP."""
 
-    def __init__(self, embedded: Ledger, client: Any, clock: ManualClock) -> None:
+    def __init__(self, embedded: Ledger, client: Any, clock: ManualClock, address: str) -> None:
         self.embedded = embedded
+        self.address = address
         self.client = client
         self.clock = clock
 
@@ -71,7 +73,7 @@ def client(request: pytest.FixtureRequest, service: Service) -> Iterator[Any]:
 
 
 @pytest.fixture
-def both(store: str, client: Any, clock: ManualClock) -> Iterator[Both]:
+def both(store: str, service: Service, client: Any, clock: ManualClock) -> Iterator[Both]:
     """
     record  dependency refund-limit {limit: 500}            -> @1
     record  belief refund-ok because refund-limit           -> @2
@@ -81,7 +83,7 @@ def both(store: str, client: Any, clock: ManualClock) -> Iterator[Both]:
     """
     write(client)
     with Ledger.open(store, clock=clock) as embedded:
-        yield Both(embedded, client, clock)
+        yield Both(embedded, client, clock, service.address)
 
 
 def write(client: Any) -> None:
@@ -191,6 +193,14 @@ def test_more_entries_than_one_answer_holds(both: Both) -> None:
     both.client.apply([{"op": "record", "kind": "belief", "content": number} for number in range(1_500)])
     assert len(both.agree("entries", limit=5_000, content=False)) == 1_514
     assert len(both.agree("entries", limit=1_200, after=7)) == 1_200
+
+
+def test_large_contents_come_in_several_answers(both: Both) -> None:
+    for number in range(20):
+        both.client.record("belief", "x" * 1_000_000, key=f"large/{number}")
+    answer = httpx.get(f"{both.address}/v1/ledgers/main/entries", params={"key_prefix": "large/"}).json()
+    assert (len(answer["entries"]), answer["more"]) == (9, True)
+    assert len(both.agree("entries", key_prefix="large/")) == 20
 
 
 def test_exports(both: Both) -> None:

@@ -6,7 +6,7 @@ FastAPI handles these: they are not the hot path, and what it checks is what it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -31,11 +31,18 @@ from ledger.model.view import (
     Remediation,
     Status,
 )
+from ledger.service.finding import Wanted
 from ledger.service.interchange import export_commands, export_entries
 from ledger.service.ledgers import Ledgers
 from ledger.service.service import LedgerService
 
 ENTRIES_MAX = 1_000
+CONTENTS_ENTRIES = 50
+"""Read at once: at most as many MiB."""
+
+CONTENTS_BYTES = 8 << 20
+"""Of contents in one answer, then it ends and says that more follows."""
+
 EXPORT_BYTES = 64 << 10
 """Gathered before they are sent: each message is a turn of the event loop."""
 
@@ -121,9 +128,10 @@ class Reads:
     async def entries(self, ledger: LedgerName, asked: Annotated[Listing, Query()]) -> Response:
         """Entries in the order of the log."""
         service, revision = await self._as_of(ledger, asked.at_least)
-        wanted = asked.model_dump(exclude={"at_least"}) | {"limit": asked.limit + 1}
-        found = await service.entries(**wanted)
-        return _Told(EntryPage(revision, tuple(found[: asked.limit]), more=len(found) > asked.limit), revision)
+        wanted = Wanted(asked.kinds, asked.key_prefix, asked.actor, asked.state, current=asked.current)
+        seqs = await service.find(wanted, after=asked.after, limit=asked.limit + 1)
+        views = await _shown(service, seqs[: asked.limit], content=asked.content)
+        return _Told(EntryPage(revision, tuple(views), more=len(seqs) > len(views)), revision)
 
     async def why(self, ledger: LedgerName, asked: Annotated[Why, Query()]) -> Response:
         """The verdict, and the path from the root cause to it."""
@@ -173,6 +181,19 @@ class Reads:
         await service.reach(at_least)
         await service.follower.refresh()
         return service, service.live.revision
+
+
+async def _shown(service: LedgerService, seqs: Sequence[int], *, content: bool) -> list[EntryView]:
+    """These entries, or the first of them where their contents are too much for one answer."""
+    views: list[EntryView] = []
+    room_bytes = CONTENTS_BYTES
+    for start in range(0, len(seqs), CONTENTS_ENTRIES):
+        for seen in await service.seen(seqs[start : start + CONTENTS_ENTRIES], content=content):
+            room_bytes -= seen.content_bytes
+            views.append(seen.view)
+            if room_bytes <= 0:
+                return views
+    return views
 
 
 class _Told(Response):
