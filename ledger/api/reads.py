@@ -164,7 +164,7 @@ class Reads:
         return _Told(await service.status(), revision)
 
     async def audit(self, ledger: LedgerName, asked: Annotated[Asked, Query()]) -> Response:
-        """Compute everything again from nothing and compare. It takes some seconds for each 10,000 entries."""
+        """Compute everything again from nothing and compare. It takes some seconds for each 100,000 entries."""
         async with self._auditing:
             service, revision = await self._as_of(ledger, asked.at_least)
             return _Told(await service.audit(), revision)

@@ -174,7 +174,8 @@ class Live:
     def _land(self, entries: Sequence[Sealed]) -> bool:
         """Let the first of what is ahead become durable where it stands; False if the index does not show it so."""
         mark = self._marks.get(entries[-1].entry.seq) if entries else None
-        if mark is None or self._ahead[0] is not entries[0]:
+        # Nothing is ahead when a reader has read what the writer already brought in.
+        if mark is None or not self._ahead or self._ahead[0] is not entries[0]:
             return False
         for _ in entries:
             self._ahead.popleft()

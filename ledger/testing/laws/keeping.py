@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable
@@ -169,6 +170,25 @@ class Chain:
             if "content" in told:
                 assert told["entry"]["digest"] == digest_of(told["content"])
         assert (await page.ledger.status()).hash == chain.hex()
+
+    async def test_an_audit_beside_writers(self, page: Page) -> None:
+        """Law 13: an audit finds nothing wrong in a ledger that is written to meanwhile."""
+        await page.ledger.apply([{"op": "record", "kind": "belief", "content": number} for number in range(2_000)])
+        done = False
+
+        async def write() -> None:
+            number = 0
+            while not done:
+                number += 1
+                await page.ledger.record("belief", number, key=f"k/{number % 7}")
+
+        writing = asyncio.create_task(write())
+        for _ in range(5):
+            report = await page.ledger.audit()
+            assert report.ok, report.problems
+            assert report.entries >= 2_000
+        done = True
+        await writing
 
     async def test_the_name_is_not_covered(self, page: Page, desk: Desk) -> None:
         """Law 13: the same entries have the same hashes under another name."""
