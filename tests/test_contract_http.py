@@ -68,7 +68,7 @@ class ServedDesk(Desk):
                     store, clock=clock, max_lag_s=min(max_lag_s, LAG_S_MAX), reach_s=reach_s, log_level="error"
                 )
                 address = f"http://127.0.0.1:{(await stack.enter_async_context(service)).port}"
-            client = AsyncLedgerClient(address, self.name + suffix, read_own_writes=False)
+            client = AsyncLedgerClient(address, self.name + suffix, timeout_s=5, read_own_writes=False)
             page = Page(await stack.enter_async_context(client), clock)
             if not create:
                 await page.ledger.check([])

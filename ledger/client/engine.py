@@ -47,6 +47,7 @@ class Call:
     request: Request
     ends_s: float
     reached: bool = False  # a try came as far as the other side; what it asked for may be done
+    told: LedgerError | None = None  # what the other side said last, if it said why not
 
     @property
     def left_s(self) -> float:
@@ -116,11 +117,15 @@ class Wire:
 
     def answer(self, call: Call, response: httpx.Response, body: bytes) -> Answer:
         call.reached = True
-        return answer_of(self.place.root, response.status_code, response.headers, body)
+        try:
+            return answer_of(self.place.root, response.status_code, response.headers, body)
+        except Passing as passing:
+            call.told = passing.error
+            raise
 
     def given_up(self, call: Call, passing: Passing) -> LedgerError:
         """What to tell of trouble that did not pass; of a write, how to learn what became of it."""
-        error, key = passing.error, call.request.key
+        error, key = call.told or passing.error, call.request.key
         if key is None or not call.reached:
             return error
         message = f"{error.message}; it may be recorded: the same again under the key {key!r} tells"
