@@ -174,7 +174,7 @@ class Committer:
                 await self._judge_slice()
                 await asyncio.sleep(0)
             elif commit is not None and not commit.done() and not full:
-                await self._until_enough_wait(commit)
+                await self._until_waiting(SLICE_COMMANDS, commit)
             elif commit is not None:
                 await self._settle(commit)
                 commit = None
@@ -182,20 +182,17 @@ class Committer:
                 self._committing, self._gathering = self._gathering, None
                 commit = asyncio.create_task(self._commit(self._committing))
 
-    async def _until_enough_wait(self, commit: asyncio.Task[None]) -> None:
-        """Until so many wait that it is worth judging them beside this commit, or it has ended."""
-        self._enough, self._wanted = asyncio.get_running_loop().create_future(), SLICE_COMMANDS
-        await asyncio.wait((commit, self._enough), return_when=asyncio.FIRST_COMPLETED)
-        self._enough = None
-
     async def _until_all_are_back(self) -> None:
         """Until as many wait as the last commit answered, but not long."""
         callers, seconds = self._last
         self._last = (0, 0.0)
-        if callers < 2 or self._wait(callers):
-            return
-        self._enough, self._wanted = asyncio.get_running_loop().create_future(), callers
-        await asyncio.wait((self._enough,), timeout=GATHERS_FOR * seconds)
+        if callers > 1 and not self._wait(callers):
+            await self._until_waiting(callers, timeout=GATHERS_FOR * seconds)
+
+    async def _until_waiting(self, number: int, *others: asyncio.Future[None], timeout: float | None = None) -> None:
+        """Until so many commands wait to be judged, or one of the others is done, or the time is over."""
+        self._enough, self._wanted = asyncio.get_running_loop().create_future(), number
+        await asyncio.wait((self._enough, *others), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         self._enough = None
 
     def _wait(self, number: int) -> bool:
