@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 WITHIN_S = 20.0
+
+REQUEST_LINE = re.compile(rb"(?:GET|POST) \S+ HTTP/1\.1(?=\r\n)")
 
 
 class Middleman:
@@ -58,8 +61,9 @@ class Middleman:
     async def _out(self, client: asyncio.StreamReader, to_service: asyncio.StreamWriter, lines: Any) -> None:
         with contextlib.suppress(ConnectionError):
             while part := await client.read(1 << 16):
-                if part.startswith((b"GET ", b"POST ")):
-                    self.requests.append(part.partition(b"\r\n")[0])
+                # One may come behind the body of the one before, which was answered without being read.
+                if requests := REQUEST_LINE.findall(part):
+                    self.requests += requests
                     if self.requests_to_drop:
                         self.requests_to_drop -= 1
                         break
