@@ -18,7 +18,7 @@
     ├── ServiceError          a service does not take the request, whatever it asks for
     │   ├── Unauthorized  HostNotAllowed  OriginNotAllowed  UnsupportedMediaType
     │   ├── NoSuchRoute  MethodNotAllowed
-    │   └── TimedOut  Starting       trying again helps
+    │   └── TimedOut  Starting  Stopping       trying again helps
     ├── Internal              nobody foresaw it; a service tells its log what it was, not the client
     ├── BadSetting  CannotListen     a service cannot start like this
     ├── StaleContext          a guard told to raise found something that is not fresh
@@ -329,6 +329,13 @@ class Starting(ServiceError):
     """The service waits for its store, or still reads the log."""
 
     code = "starting"
+    retry = True
+
+
+class Stopping(ServiceError):
+    """The service ended before the request was answered; what it was to write may have been recorded."""
+
+    code = "stopping"
     retry = True
 
 

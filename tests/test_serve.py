@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -82,6 +84,35 @@ def test_sigterm_in_mid_load_loses_nothing(terminal: Terminal) -> None:
         assert {entry.id: entry.ref for entry in entries} == acknowledged
         assert not {entry.ref for entry in entries} & unanswered
         assert ledger.audit().ok
+
+
+def test_a_write_that_is_cut_off_is_told_so(terminal: Terminal) -> None:
+    """It gets a code and may be sent again: it was recorded when the store took it after all, and only once."""
+    terminal.ok("import", "-", given=documents(1))
+    command = RECORD | {"idempotency_key": "k"}
+    mutation = {"query": 'mutation { record(input: {kind: dependency, content: 1, key: "b"}) { __typename } }'}
+    with process(terminal.folder, LEDGER_DRAIN_S="0.5", LEDGER_BUSY_TIMEOUT_S="60") as started:
+        url = started.ready()
+        with contextlib.closing(sqlite3.connect(terminal.file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with ThreadPoolExecutor() as pool:
+                asked = {f"{url}/v1/ledgers/main/commands": command, f"{url}/graphql": mutation}
+                writing = [pool.submit(httpx.post, to, json=body, timeout=WITHIN_S) for to, body in asked.items()]
+                time.sleep(0.5)  # so that they wait for the lock
+                started.process.send_signal(signal.SIGTERM)
+                answers = [one.result() for one in writing]
+            for answer in answers:
+                told = answer.json()
+                assert (answer.status_code, told["code"], told["retry"]) == (503, "stopping", True)
+                assert answer.headers["retry-after"] == "1"
+                assert answer.headers["x-request-id"]
+            other.execute("ROLLBACK")
+        assert started.process.wait(timeout=WITHIN_S) == 0
+        assert "Traceback" not in started.errors.read_text()
+    assert terminal.head[0] == 3, "the commit under way was not awaited"
+    with process(terminal.folder) as again:
+        answer = httpx.post(f"{again.ready()}/v1/ledgers/main/commands", json=command)
+        assert answer.json()["replayed"] is True
 
 
 async def _load(url: str, end: Callable[[], object]) -> tuple[dict[str, str], set[str]]:

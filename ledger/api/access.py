@@ -18,7 +18,7 @@ from ledger.api.logs import Log
 from ledger.api.metrics import Metrics
 from ledger.api.problems import Problem, problem
 from ledger.api.security import LONG_ROUTES, OPEN_PATHS
-from ledger.errors import Internal, LedgerError, Malformed, MethodNotAllowed, NoSuchRoute, TimedOut
+from ledger.errors import Internal, LedgerError, Malformed, MethodNotAllowed, NoSuchRoute, Stopping, TimedOut
 from ledger.settings import Settings
 
 CLIENT_GONE = 499
@@ -59,6 +59,11 @@ class Access:
                 await self.app(scope, receive, exchange.send)
         except ClientGone:
             pass
+        except asyncio.CancelledError:
+            # The time to drain is over. What is not answered here, uvicorn answers with a bare 500.
+            if exchange.status or not self.readiness.stopping:
+                raise
+            await self._told(exchange, _cut_off())
         except Exception as error:
             await self._told(exchange, error)
 
@@ -144,6 +149,13 @@ class _Exchange:
             return
         if self.limit is not None:
             self.limit.reschedule(None)
+
+
+def _cut_off() -> Stopping:
+    return Stopping(
+        "the service ended before this was answered; a write may have been recorded: send it again with the same "
+        "idempotency key"
+    )
 
 
 def _route(scope: Scope) -> str:

@@ -36,6 +36,7 @@ STATUS: dict[type[LedgerError], int] = {
     errors.MethodNotAllowed: 405,
     errors.TimedOut: 504,
     errors.Starting: 503,
+    errors.Stopping: 503,
 }
 
 RETRY_AFTER_S = 1
