@@ -7,7 +7,8 @@ import contextlib
 import io
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,14 @@ class SlowStore(MemoryStore):
         self.asked.set()
         await self.go.wait()
         await super().append(*given, **more)
+
+
+def eventually(holds: Callable[[], bool], within_s: float = WITHIN_S) -> None:
+    """Ask until it is so."""
+    until_s = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < until_s, "it never came to that"
+        time.sleep(0.1)
 
 
 class Process:

@@ -7,7 +7,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from neo4j_server import Neo4jServer
 
 from ledger import Ledger
-from tests.serving import WITHIN_S, process
+from tests.serving import WITHIN_S, eventually, process
 
 MAX_LAG_S = 1.5
 COMES_BACK_WITHIN_S = 60.0
@@ -45,13 +45,6 @@ class Client:
         return self.http.post("/commands", json=command)
 
 
-def eventually(holds: Callable[[], bool], within_s: float = COMES_BACK_WITHIN_S) -> None:
-    until = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.1)
-
-
 def test_a_database_that_is_gone_for_a_while(tmp_path: Path) -> None:
     """
     gone for less than max_lag   -> what was known is answered
@@ -74,8 +67,8 @@ def test_a_database_that_is_gone_for_a_while(tmp_path: Path) -> None:
         assert httpx.get(f"{url}/healthz").status_code == 200
         assert client.check("a") == ("unknown", "behind")
         server.restart()
-        eventually(lambda: client.check("a") == ("fresh", None))
-        eventually(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        eventually(lambda: client.check("a") == ("fresh", None), COMES_BACK_WITHIN_S)
+        eventually(lambda: httpx.get(f"{url}/readyz").status_code == 200, COMES_BACK_WITHIN_S)
         again = client.write(record("b"))
         assert again.status_code == 200
         assert service.end(signal.SIGTERM) == 0

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from ledger import Ledger
-from tests.serving import JSON, LINES, WITHIN_S, process
+from tests.serving import JSON, LINES, WITHIN_S, eventually, process
 from tests.terminal import Terminal, documents
 
 RECORD = {"op": "record", "kind": "belief", "key": "a", "content": 1}
@@ -165,6 +165,25 @@ def test_waits_for_its_store(terminal: Terminal) -> None:
         assert (refused.status_code, refused.json()["code"]) == (503, "starting")
         assert started.end(signal.SIGTERM) == 0
         assert "hidden" not in started.errors.read_text()
+
+
+def test_says_once_that_it_waits_and_once_that_it_is_over(terminal: Terminal) -> None:
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(contextlib.closing(sqlite3.connect(terminal.file, isolation_level=None)))
+        other.execute("BEGIN EXCLUSIVE")
+        started = stack.enter_context(process(terminal.folder, LEDGER_BUSY_TIMEOUT_S="0.1"))
+        url = f"http://127.0.0.1:{_port_of(started.process.pid)}"
+        eventually(lambda: "waiting" in started.errors.read_text())
+        time.sleep(1)  # several tries
+        assert httpx.post(f"{url}/v1/ledgers/main/freshness", json={"refs": []}).status_code == 503
+        other.execute("ROLLBACK")
+        started.ready()
+        assert started.end(signal.SIGTERM) == 0
+        waiting, request, waited = (json.loads(line) for line in started.errors.read_bytes().splitlines())
+    assert (waiting["event"], waiting["level"], waiting["code"]) == ("waiting", "warning", "locked")
+    assert waiting["waits_for"].startswith("the store")
+    assert (request["event"], request["level"], request["status"]) == ("request", "info", 503)
+    assert (waited["event"], waited["seconds"] > 1) == ("waited", True)
 
 
 def _port_of(pid: int) -> int:

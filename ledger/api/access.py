@@ -18,11 +18,14 @@ from ledger.api.logs import Log
 from ledger.api.metrics import Metrics
 from ledger.api.problems import Problem, problem
 from ledger.api.security import LONG_ROUTES, OPEN_PATHS
-from ledger.errors import Internal, LedgerError, Malformed, MethodNotAllowed, NoSuchRoute, Stopping, TimedOut
+from ledger.errors import Internal, LedgerError, Malformed, MethodNotAllowed, NoSuchRoute, Starting, Stopping, TimedOut
 from ledger.settings import Settings
 
 CLIENT_GONE = 499
 """Nobody hears the answer; the status that proxies write into their logs then."""
+
+PASSING = (Starting, Stopping)
+"""Said once of the whole service, not of each request that came meanwhile."""
 
 ELSEWHERE = "other"
 """The route of what has none: paths that people invent are no label of a metric."""
@@ -73,7 +76,7 @@ class Access:
     async def _told(self, exchange: _Exchange, error: Exception) -> None:
         ours = self._as_ours(exchange, error)
         answer = problem(ours, exchange.request_id)
-        if answer.status >= 500:
+        if answer.status >= 500 and not isinstance(ours, PASSING):
             unforeseen = error if isinstance(ours, Internal) else None
             self.log.error("failed", unforeseen, request_id=exchange.request_id, code=ours.code, message=str(error))
         if not exchange.status:

@@ -11,6 +11,7 @@ import contextlib
 import gc
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -72,7 +73,7 @@ async def _serve(
 
 async def _open(ledgers: Ledgers, settings: Settings, readiness: Readiness, log: Log) -> None:
     """Wait for the store, however long that takes, and read what shall be there from the start."""
-    pause_s = 0.25
+    pause_s, began_s, told = 0.25, time.monotonic(), ""
     while readiness.waits_for is not None:
         try:
             # Not `ledgers.open`, which lets go for good of a store that does not answer.
@@ -85,9 +86,13 @@ async def _open(ledgers: Ledgers, settings: Settings, readiness: Readiness, log:
             readiness.waits_for = None
         except (Unavailable, Locked) as error:
             readiness.waits_for = "the store, which does not answer"
-            log.warning("waiting for the store", code=error.code, message=error.message, again_in_s=pause_s)
+            if error.code != told:
+                told = error.code
+                log.warning("waiting", waits_for=readiness.waits_for, code=error.code, message=error.message)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
+    if told:
+        log.warning("waited", seconds=round(time.monotonic() - began_s, 3))
     # What is there now is no garbage; to look through it takes 0.2 s at 100,000 entries, in which nothing is answered.
     gc.collect()
     gc.freeze()
