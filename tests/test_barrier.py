@@ -106,11 +106,11 @@ async def test_lag_is_measured(desk: Desk) -> None:
     await polled("record dependency p 1              -> @1 recorded fresh")
     line.cut = True
     await asyncio.sleep(0.3)
-    assert 0.25 < polled.ledger._service.lag_s < 5
+    assert 0.25 < (await polled.ledger.status()).lag_s < 5
     line.cut = False
     await asyncio.sleep(0.2)
-    assert polled.ledger._service.lag_s < 0.2
-    assert direct.ledger._service.lag_s == 0
+    assert (await polled.ledger.status()).lag_s < 0.2
+    assert (await direct.ledger.status()).lag_s == 0
 
 
 @pytest.mark.parametrize("poll_s", [None, 0.02], ids=["looked at", "polled"])

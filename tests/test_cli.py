@@ -229,6 +229,8 @@ def test_status_names_head_and_counts(page: Terminal) -> None:
     assert told["hash"] in printed
     assert page.store in printed
     assert "2  stale unsupported" in printed
+    assert told["lag_s"] == 0  # each read looks into the file
+    assert "lag       0 s" in printed
 
 
 def test_audit_exits_1_when_something_was_changed_behind_the_ledgers_back(page: Terminal) -> None:

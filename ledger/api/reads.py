@@ -159,7 +159,7 @@ class Reads:
         return _Told(Remediation(revision, tuple(await service.remediation())), revision)
 
     async def status(self, ledger: LedgerName, asked: Annotated[Asked, Query()]) -> Response:
-        """Head and counts."""
+        """Head, counts and lag."""
         service, revision = await self._as_of(ledger, asked.at_least)
         return _Told(await service.status(), revision)
 

@@ -213,10 +213,10 @@ def remediation(place: Place) -> None:
     )
 
 
-@click.command(short_help="Head, full hash and counts.")
+@click.command(short_help="Head, full hash, lag and counts.")
 @placed
 def status(place: Place) -> None:
-    """Show where the ledger stands: its head with the full hash, and what it holds."""
+    """Show where the ledger stands: its head with the full hash, how long ago that was heard, and what it holds."""
     with place.reading() as ledger:
         found = ledger.status()
     place.answer(found.as_dict, lambda: status_lines(found, place.address))

@@ -281,6 +281,7 @@ def status_lines(status: Status, address: str) -> list[str]:
         ["revision", status.revision],
         ["hash", status.hash],
         ["recorded", moment(status.recorded_at)],
+        ["lag", f"{status.lag_s:g} s"],
         ["entries", f"{status.head:,}"],
     ]
     if status.state_seq is not None:

@@ -197,7 +197,7 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]]):
         return list((yield from self._read(Remediation, "remediation", at_least)).remediation)
 
     def status(self) -> Steps[Status]:
-        """Head and counts."""
+        """Head, counts, and the service's lag."""
         return self._read(Status, "status", None)
 
     def audit(self, *, progress: AuditProgress | None = None) -> Steps[AuditReport]:

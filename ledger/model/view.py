@@ -109,6 +109,7 @@ class Status(Shown, frozen=True):
     kinds: dict[str, int]  # entries by kind
     states: dict[str, int]  # keys by the state (and reason) of their current version
     store: str
+    lag_s: float  # since all that the store held was known here; 0 where each read looks
     state_seq: int | None = None  # how far states are written to the store's nodes, where it shows them
 
 

@@ -329,7 +329,7 @@ class LedgerService:
         return [Remedy(views[act.seq], act.needed, tuple(f"@{seq}" for seq in act.causes)) for act in acts]
 
     async def status(self) -> Status:
-        """Head, counts, and where the ledger is kept."""
+        """Head, counts, where the ledger is kept, and how long ago all of that was heard."""
         await self.follower.refresh()
         state_seq = None
         if isinstance(self.store, StateStore):
@@ -350,6 +350,7 @@ class LedgerService:
                 kinds=dict(sorted(kinds_counted(index).items())),
                 states=dict(sorted(states.items())),
                 store=type(self.store).__name__,
+                lag_s=round(self.lag_s, 3),
                 state_seq=state_seq,
             )
 

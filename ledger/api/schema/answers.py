@@ -102,6 +102,7 @@ class Ledger:
     )
     recorded_at: DateTime | None = told("When the last entry was recorded.")
     clock: DateTime = told("Now, as the ledger sees it.")
+    lag_s: float = told("Seconds since all that the store held was known here; 0 where each read looks.")
 
     @strawberry.field(description="Entries by kind.")
     def kinds(self) -> list[KindCount]:
@@ -158,4 +159,5 @@ def shown_ledger(desk: Desk) -> Ledger:
             hash=head.hash.hex(),
             recorded_at=DateTime(format_moment(head.recorded_at_us)) if head.seq else None,
             clock=DateTime(format_moment(clock_us)),
+            lag_s=round(desk.service.lag_s, 3),
         )
