@@ -82,6 +82,7 @@ class Settings(BaseSettings):
         MAX_LAG_S, description="How long nothing may be heard from the store and answers still be fresh."
     )
     reach_s: Seconds = Field(REACH_S, description="How long a read waits for the revision it names (`at_least`).")
+    header_timeout_s: Seconds = Field(30.0, description="How long the head of a request may take to come.")
     request_timeout_s: Seconds = Field(30.0, description="How long a request may take until its answer begins.")
     drain_s: Seconds = Field(30.0, description="How long requests under way may go on after SIGTERM.")
     body_bytes_max: int = Field(16 << 20, ge=1_024, description="Bytes of a request's body.")

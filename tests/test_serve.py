@@ -11,12 +11,14 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
+import websockets.sync.client
+from websockets.typing import Subprotocol
 
 from ledger import Ledger
 from tests.serving import JSON, LINES, WITHIN_S, eventually, process
@@ -259,3 +261,72 @@ def test_two_processes_and_an_import_at_once_on_one_file(terminal: Terminal) -> 
         assert (one.end(signal.SIGTERM), other.end(signal.SIGTERM)) == (0, 0)
     assert terminal.head[0] == 2_100
     terminal.ok("audit")
+
+
+HEAD = b"POST /v1/ledgers/main/freshness HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+BODY = b'{"refs":["a"]}'
+WHOLE = HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+HEADER_TIMEOUT_S = 1.0
+TRANSPORT = Subprotocol("graphql-transport-ws")
+
+
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """Where a service listens that does not wait long for the head of a request."""
+    terminal = Terminal(tmp_path_factory.mktemp("hurried"))
+    terminal.ok("import", "-", given=documents(1))
+    with process(terminal.folder, LEDGER_HEADER_TIMEOUT_S=str(HEADER_TIMEOUT_S)) as started:
+        host, _, port = started.ready().removeprefix("http://").rpartition(":")
+        yield host, int(port)
+        assert started.end(signal.SIGTERM) == 0
+        assert "error" not in started.errors.read_text()
+
+
+def assert_answered(client: socket.socket) -> None:
+    came = b""
+    while not came.endswith(b"]}"):
+        piece = client.recv(65_536)
+        assert piece, came
+        came += piece
+    assert came.startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("before", [b"", WHOLE], ids=["the first request", "the second"])
+@pytest.mark.parametrize("drops", [[b"\r\n"], [HEAD], [HEAD[n : n + 1] for n in range(len(HEAD))]])
+def test_half_a_head_is_not_waited_for(hurried: tuple[str, int], before: bytes, drops: list[bytes]) -> None:
+    with socket.create_connection(hurried, timeout=WITHIN_S) as client:
+        if before:
+            client.sendall(before)
+            assert_answered(client)
+        began_s = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            for drop in drops:
+                client.sendall(drop)
+                time.sleep(0.05 if len(drops) > 1 else 0)
+            assert client.recv(1) == b""
+        assert HEADER_TIMEOUT_S / 2 < time.monotonic() - began_s < len(drops) * 0.05 + 5
+
+
+def test_nothing_at_all_is_not_waited_for(hurried: tuple[str, int]) -> None:
+    with socket.create_connection(hurried, timeout=WITHIN_S) as client:
+        assert client.recv(1) == b""
+
+
+def test_what_has_a_head_may_take_longer(hurried: tuple[str, int]) -> None:
+    """A slow body, an idle connection between two requests, and a websocket on which nothing happens."""
+    host, port = hurried
+    with (
+        websockets.sync.client.connect(f"ws://{host}:{port}/graphql", subprotocols=[TRANSPORT]) as watching,
+        socket.create_connection(hurried, timeout=WITHIN_S) as client,
+    ):
+        watching.send('{"type":"connection_init"}')
+        assert "connection_ack" in str(watching.recv(WITHIN_S))
+        client.sendall(WHOLE[:-1])
+        time.sleep(1.5 * HEADER_TIMEOUT_S)
+        client.sendall(WHOLE[-1:])
+        assert_answered(client)
+        time.sleep(1.5 * HEADER_TIMEOUT_S)
+        client.sendall(WHOLE)
+        assert_answered(client)
+        watching.send('{"type":"ping"}')
+        assert "pong" in str(watching.recv(WITHIN_S))

@@ -19,6 +19,7 @@ import uvloop
 from fastapi import FastAPI
 
 from ledger.api.application import create_app
+from ledger.api.connections import Connection
 from ledger.api.health import Readiness
 from ledger.api.logs import Log
 from ledger.errors import CannotListen, Interrupted, Locked, Unavailable
@@ -124,7 +125,7 @@ class _Server(uvicorn.Server):
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection.limited(settings.header_timeout_s),
         log_config=None,
         access_log=False,
         server_header=False,
