@@ -28,6 +28,7 @@ from ledger.clock import Clock, system_clock
 from ledger.errors import LedgerError, Malformed
 from ledger.model.change import Change
 from ledger.model.entry import Head
+from ledger.model.listing import Listing, Wanted
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import Report
 from ledger.model.view import (
@@ -57,7 +58,10 @@ EXPORT_LINES = 500
 """Taken at once: to change threads costs more than to make a line."""
 
 
-class AsyncLedger(Writing[Coroutine[Any, Any, Result], Coroutine[Any, Any, BatchResult]]):
+class AsyncLedger(
+    Writing[Coroutine[Any, Any, Result], Coroutine[Any, Any, BatchResult]],
+    Listing[Coroutine[Any, Any, list[EntryView]]],
+):
     """A ledger for code that runs in an event loop. `Ledger` is the same for code that does not.
 
     Writes raise Refused (with a stable `code`) when a law forbids them, StoreError when the store cannot; reads of one
@@ -159,7 +163,7 @@ class AsyncLedger(Writing[Coroutine[Any, Any, Result], Coroutine[Any, Any, Batch
 
         return await restore(self._service, lines, progress)
 
-    # -- reading ------------------------------------------------------------------------------------------------------
+    # -- reading: entries is that of `Listing` ------------------------------------------------------------------------
 
     async def check(
         self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
@@ -180,31 +184,11 @@ class AsyncLedger(Writing[Coroutine[Any, Any, Result], Coroutine[Any, Any, Batch
         await self._service.reach(at_least)
         return await self._service.entry(ref)
 
-    async def entries(
-        self,
-        *,
-        kinds: Iterable[str] | None = None,
-        key_prefix: str | None = None,
-        actor: str | None = None,
-        state: str | None = None,
-        current: bool = False,
-        after: int = 0,
-        limit: int = 100,
-        content: bool = True,
-        at_least: str | None = None,
+    async def _entries(
+        self, wanted: Wanted, after: int, limit: int, content: bool, at_least: str | None
     ) -> list[EntryView]:
-        """Entries after entry `after`, in order; `current`: only the current version of each key."""
         await self._service.reach(at_least)
-        return await self._service.entries(
-            kinds=kinds,
-            key_prefix=key_prefix,
-            actor=actor,
-            state=state,
-            current=current,
-            after=after,
-            limit=limit,
-            content=content,
-        )
+        return await self._service.entries(wanted, after=after, limit=limit, content=content)
 
     async def history(self, ref: str, *, at_least: str | None = None) -> list[EntryView]:
         """Every version of a key and every event about them, oldest first."""

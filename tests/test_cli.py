@@ -195,7 +195,7 @@ def test_entries_are_filtered_and_paged(page: Terminal) -> None:
 
     assert seqs() == [1, 2, 3, 4, 5, 6]
     assert seqs("--kind", "belief", "--kind", "mutation") == [2, 3]
-    assert seqs("--prefix", "docs/") == [1, 4, 5, 6]
+    assert seqs("--key-prefix", "docs/") == [1, 4, 5, 6]
     assert seqs("--actor", "ann") == [1]
     assert seqs("--state", "fresh") == [4]
     assert seqs("--current") == [2, 3, 4, 5]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ledger.api.schema.telling import camel_case
 from ledger.app import open_ledgers
 from ledger.errors import Unavailable
 from ledger.model.entry import Head, Sealed
@@ -19,6 +20,7 @@ from ledger.store.memory import MemoryStore
 from ledger.store.sqlite import SqliteStore
 from ledger.testing import ManualClock
 from tests.graphql_client import ask, refused, told
+from tests.test_entries import FILTERS, HISTORY
 
 
 class Counting(MemoryStore):
@@ -73,45 +75,18 @@ async def found(ledgers: Ledgers, **variables: Any) -> list[str]:
 
 @pytest.fixture
 async def history(ledgers: Ledgers, clock: ManualClock) -> Ledgers:
-    """@1 docs/a, @2 b on it, @3 without key by ann, @4 docs/a@2 supersedes @1, @5 docs/c, @6 revokes it."""
-    await write(ledgers, record("docs/a", 1, "dependency"), record("b", because=[["docs/a"]]))
-    clock.wait(60)
-    await write(ledgers, record(None, 2, "decision", actor="ann"), record("docs/a", 2, "dependency", actor="ann"))
-    clock.wait(60)
-    await write(ledgers, record("docs/c", 1, "dependency"), {"op": "revoke", "target": "docs/c", "actor": "ann"})
+    for command in HISTORY:
+        if command is None:
+            clock.wait(60)
+        else:
+            await write(ledgers, command)
     return ledgers
 
 
-@pytest.mark.parametrize(
-    ("filter", "ids"),
-    [
-        (None, [1, 2, 3, 4, 5, 6]),
-        ({"kinds": ["belief", "revocation"]}, [2, 6]),
-        ({"kinds": []}, []),
-        ({"state": "stale"}, [1, 2, 5]),
-        ({"state": "fresh"}, [3, 4]),
-        ({"state": "unknown"}, []),
-        ({"reason": "superseded"}, [1]),
-        ({"state": "stale", "reason": "unsupported"}, [2]),
-        ({"state": "fresh", "reason": "unsupported"}, []),
-        ({"keyPrefix": "docs/"}, [1, 4, 5, 6]),
-        ({"keyPrefix": "docs/", "current": True}, [4, 5]),
-        ({"current": True}, [2, 4, 5]),
-        ({"actor": "ann"}, [3, 4, 6]),
-        ({"actor": "ann", "kinds": ["dependency"]}, [4]),
-        ({"actor": "nobody"}, []),
-        ({"about": "docs/a"}, [1, 4]),
-        ({"about": "docs/c", "kinds": ["revocation"]}, [6]),
-        ({"about": "@3"}, [3]),
-        ({"recordedSince": "2026-01-01T00:01:00Z"}, [3, 4, 5, 6]),
-        ({"recordedBefore": "2026-01-01T00:01:00Z"}, [1, 2]),
-        ({"recordedSince": "2026-01-01T01:01:00+01:00", "recordedBefore": "2026-01-01T00:02:00Z"}, [3, 4]),
-        ({"recordedSince": "2027-01-01T00:00:00Z"}, []),
-        ({"recordedSince": "2026-01-01T00:02:00Z", "recordedBefore": "2026-01-01T00:01:00Z"}, []),
-    ],
-)
-async def test_filters(history: Ledgers, filter: dict[str, Any] | None, ids: list[int]) -> None:
-    expected = [f"@{seq}" for seq in ids]
+@pytest.mark.parametrize(("wanted", "seqs"), [*FILTERS, ({"kinds": []}, [])])
+async def test_filters(history: Ledgers, wanted: dict[str, Any], seqs: list[int]) -> None:
+    filter = {camel_case(name): value for name, value in wanted.items()}
+    expected = [f"@{seq}" for seq in seqs]
     assert await found(history, filter=filter) == expected
     assert await found(history, filter=filter, newestFirst=True) == expected[::-1]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -18,7 +18,10 @@ from starlette.types import Message, Send
 from ledger.api.bodies import ClientGone
 from ledger.api.openapi import REVISION, answered, content
 from ledger.api.routes import LedgerName
+from ledger.model.entry import KINDS
+from ledger.model.listing import Wanted
 from ledger.model.shown import Shown
+from ledger.model.verdict import REASONS, STATES
 from ledger.model.view import (
     GRAPH_NODES_MAX,
     AuditReport,
@@ -31,7 +34,6 @@ from ledger.model.view import (
     Remediation,
     Status,
 )
-from ledger.service.finding import Wanted
 from ledger.service.interchange import export_commands, export_entries
 from ledger.service.ledgers import Ledgers
 from ledger.service.service import LedgerService
@@ -51,6 +53,12 @@ SEND_S = 30.0
 
 AtLeast = Annotated[str | None, Field(description="A revision that the answer is not older than.")]
 MaxAge = Annotated[float | None, Field(ge=0, description="Seconds after which what nobody looked at counts as fallen.")]
+
+# Described here, and judged by who looks for the entries: for all doors alike.
+Kind = Annotated[str, Field(json_schema_extra={"enum": [*KINDS]})]
+State = Annotated[str, Field(json_schema_extra={"enum": [*STATES]})]
+Reason = Annotated[str, Field(json_schema_extra={"enum": [*REASONS]})]
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Asked(BaseModel):
@@ -72,12 +80,26 @@ class Around(OfOne):
     limit: Annotated[int, Field(ge=1, description=f"At most so many nodes, and {GRAPH_NODES_MAX:,}.")] = GRAPH_NODES_MAX
 
 
-class Listing(Asked):
-    kinds: Annotated[list[str] | None, Field(description="Only of these kinds.")] = None
+class Filter(Asked):
+    """`Wanted`, as parameters."""
+
+    kinds: Annotated[list[Kind] | None, Field(description="Only of these kinds.")] = None
+    state: Annotated[State | None, Field(description="Only records in this state now.")] = None
+    reason: Annotated[Reason | None, Field(description="Only records that are so for this reason.")] = None
     key_prefix: Annotated[str | None, Field(description="Only about keys that start so.")] = None
     actor: Annotated[str | None, Field(description="Only by this actor.")] = None
-    state: Annotated[Literal["fresh", "stale"] | None, Field(description="Only records in this state.")] = None
+    about: Annotated[
+        str | None, Field(description="Only all versions of the key that this reference names, and all events on them.")
+    ] = None
     current: Annotated[bool, Field(description="Only the current version of each key.")] = False
+    recorded_since: Annotated[Moment | None, Field(description="Only recorded then or later.")] = None
+    recorded_before: Annotated[Moment | None, Field(description="Only recorded earlier.")] = None
+
+    def wanted(self) -> Wanted:
+        return Wanted(**self.model_dump(include=set(Filter.model_fields) - set(Asked.model_fields)))
+
+
+class Listing(Filter):
     after: Annotated[int, Field(ge=0, description="Only entries after this number.")] = 0
     limit: Annotated[int, Field(ge=1, le=ENTRIES_MAX, description="At most so many.")] = 100
     content: Annotated[bool, Field(description="With what records say, or without.")] = True
@@ -128,8 +150,7 @@ class Reads:
     async def entries(self, ledger: LedgerName, asked: Annotated[Listing, Query()]) -> Response:
         """Entries in the order of the log."""
         service, revision = await self._as_of(ledger, asked.at_least)
-        wanted = Wanted(asked.kinds, asked.key_prefix, asked.actor, asked.state, current=asked.current)
-        seqs = await service.find(wanted, after=asked.after, limit=asked.limit + 1)
+        seqs = await service.find(asked.wanted(), after=asked.after, limit=asked.limit + 1)
         views = await _shown(service, seqs[: asked.limit], content=asked.content)
         return _Told(EntryPage(revision, tuple(views), more=len(seqs) > len(views)), revision)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,7 +24,7 @@ from ledger.cli.render import (
 )
 from ledger.errors import Malformed
 from ledger.model.entry import KINDS
-from ledger.model.verdict import FRESH, STALE
+from ledger.model.verdict import REASONS, STATES
 from ledger.model.view import AuditReport, EntryPage, GraphSlice, History, Remediation
 
 if TYPE_CHECKING:
@@ -148,10 +148,14 @@ def _draw(place: Place, graph: GraphSlice, *, up: bool) -> None:
     multiple=True,
     help="Only of this kind; may be repeated.",
 )
-@click.option("--prefix", metavar="TEXT", help="Only about keys that start so.")
+@click.option("--state", type=click.Choice(STATES), help="Only records in this state now.")
+@click.option("--reason", type=click.Choice(REASONS), help="Only records that are so for this reason.")
+@click.option("--key-prefix", metavar="TEXT", help="Only about keys that start so.")
 @click.option("--actor", metavar="NAME", help="Only by this actor.")
-@click.option("--state", type=click.Choice([FRESH, STALE]), help="Only records in this state.")
+@click.option("--about", metavar="REF", help="Only the versions of what REF names, and what happened to them.")
 @click.option("--current", is_flag=True, help="Only the current version of each key.")
+@click.option("--recorded-since", metavar="TIME", help="Only recorded then or later, like 2026-01-31T09:30:00Z.")
+@click.option("--recorded-before", metavar="TIME", help="Only recorded earlier.")
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="N", help="Only entries after @N.")
 @click.option(
     "--limit",
@@ -163,29 +167,10 @@ def _draw(place: Place, graph: GraphSlice, *, up: bool) -> None:
 )
 @click.option("--content/--no-content", default=True, help="With what records say, or without.")
 @placed
-def entries(
-    place: Place,
-    kinds: tuple[str, ...],
-    prefix: str | None,
-    actor: str | None,
-    state: str | None,
-    current: bool,
-    after: int,
-    limit: int,
-    content: bool,
-) -> None:
-    """List entries in the order they were recorded."""
+def entries(place: Place, kinds: tuple[str, ...], limit: int, **wanted: Any) -> None:
+    """List entries in the order they were recorded; all that is asked for must fit."""
     with place.reading() as ledger:
-        found = ledger.entries(
-            kinds=kinds or None,
-            key_prefix=prefix,
-            actor=actor,
-            state=state,
-            current=current,
-            after=after,
-            limit=limit + 1,
-            content=content,
-        )
+        found = ledger.entries(kinds=kinds or None, limit=limit + 1, **wanted)
         revision = ledger.revision
     more = len(found) > limit
     found = found[:limit]

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from ledger.client.exchange import JSON_LINES, Request, Steps, ask, commands, de
 from ledger.clock import parse_moment
 from ledger.errors import LedgerError, Malformed, NoSuchLedger, ServiceError
 from ledger.model.entry import EMPTY, Head, parse_revision, revision_token
+from ledger.model.listing import Listing, Wanted
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import (
@@ -54,7 +56,7 @@ class _Told(msgspec.Struct):
     verdicts: list[Verdict]
 
 
-class Asking(Writing[Steps[Result], Steps[BatchResult]]):
+class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[EntryView]]]):
     """One ledger of a service, and what this client knows of it: the newest revision it heard of, and its own writes.
 
     With `read_own_writes` every read names the last revision that this client wrote, so that no other process of the
@@ -108,7 +110,7 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]]):
         self.wrote(told.revision)
         return told.head
 
-    # -- reading ------------------------------------------------------------------------------------------------------
+    # -- reading: entries is that of `Listing` ------------------------------------------------------------------------
 
     def check(
         self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
@@ -141,33 +143,17 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]]):
         """The entry a reference names; `@42` names an event itself."""
         return self._read(EntryView, "entry", at_least, ref=_text(ref))
 
-    def entries(
-        self,
-        *,
-        kinds: Iterable[str] | None = None,
-        key_prefix: str | None = None,
-        actor: str | None = None,
-        state: str | None = None,
-        current: bool = False,
-        after: int = 0,
-        limit: int = 100,
-        content: bool = True,
-        at_least: str | None = None,
+    def _entries(
+        self, wanted: Wanted, after: int, limit: int, content: bool, at_least: str | None
     ) -> Steps[list[EntryView]]:
-        """Entries after entry `after`, in order; `current`: only the current version of each key."""
-        kinds = None if kinds is None else list(kinds)
         found: list[EntryView] = []
-        more = kinds != []  # of no kind there is none; to name none over HTTP means all
+        more = wanted.kinds != []  # of no kind there is none; to name none over HTTP means all
         while more and len(found) < limit:
             page = yield from self._read(
                 EntryPage,
                 "entries",
                 at_least,
-                kinds=kinds,
-                key_prefix=key_prefix,
-                actor=actor,
-                state=state,
-                current=current,
+                **asdict(wanted),
                 after=found[-1].seq if found else after,
                 limit=min(limit - len(found), PAGE_ENTRIES),
                 content=content,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
@@ -92,4 +93,6 @@ def _told(name: str, value: Any) -> Any:
             return value.encode()
         except UnicodeEncodeError as error:
             raise Malformed(f"{name}: not text that UTF-8 can hold: {error}", field=name) from error
+    if isinstance(value, datetime):
+        return value.isoformat()
     return [_told(name, item) for item in value] if isinstance(value, list | tuple) else value

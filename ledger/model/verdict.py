@@ -27,6 +27,9 @@ STALE_REASONS = (
 AMENDED = "amended"
 UNKNOWN_REASONS = ("not_found", "malformed", "ambiguous", "behind", "unreachable")
 
+STATES = (FRESH, STALE, UNKNOWN)
+REASONS = (*STALE_REASONS, AMENDED, *UNKNOWN_REASONS)
+
 
 class Verdict(Shown, frozen=True):
     """`fresh`, `stale` or `unknown`; a function of revision and clock."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import Any, TypeVar
 
+from ledger.clock import parse_moment
 from ledger.errors import Malformed
+from ledger.model.listing import Wanted
+from ledger.model.verdict import REASONS, STATES
+from ledger.model.writing import Moment
 from ledger.service.live import Live
 from ledger.store.base import Store
 from ledger.validity.graph import entries_about
@@ -15,26 +19,13 @@ from ledger.validity.index import KIND_CODES, NONE, Index
 from ledger.validity.resolve import resolve
 from ledger.validity.verdicts import Reader
 
+T = TypeVar("T")
+
 SCAN_ENTRIES = 10_000
 """Looked at before others get their turn: 2-10 ms."""
 
 PICK_ENTRIES = 1_000
 """Read from the log at once to see who wrote them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which entries are looked for; what is None (or empty) does not matter. Times are microseconds."""
-
-    kinds: Collection[str] | None = None
-    key_prefix: str | None = None
-    actor: str | None = None
-    state: str | None = None  # of records, today
-    reason: str | None = None
-    current: bool = False  # only the current version of each key
-    about: str | None = None  # a reference: all versions of its key and all events on them
-    since_us: int | None = None  # recorded then or later
-    before_us: int | None = None  # recorded earlier
 
 
 async def find(
@@ -49,9 +40,11 @@ async def find(
 ) -> list[int]:
     """At most `limit` entries by seq, in the order of the log or against it, that come after entry `after` in it.
 
-    Raises Malformed for what is no kind; NotFound, Ambiguous, Malformed for `about`; StoreError.
+    Raises Malformed for what is no kind, state, reason or time; NotFound, Ambiguous, Malformed for `about`; StoreError.
     """
-    codes = None if wanted.kinds is None else {_kind_code(kind) for kind in wanted.kinds}
+    codes = None if wanted.kinds is None else {KIND_CODES[_one_of(KIND_CODES, kind, "kinds")] for kind in wanted.kinds}
+    _one_of((None, *STATES), wanted.state, "state")
+    _one_of((None, *REASONS), wanted.reason, "reason")
     seqs: Sequence[int] = _beyond(after, await _span(store, live, wanted), newest_first)
     if wanted.about is not None:
         with live.durable as index:
@@ -112,10 +105,11 @@ def _key_starts(index: Index, edition: int, prefix: str) -> bool:
     )
 
 
-def _kind_code(kind: str) -> int:
-    if kind not in KIND_CODES:
-        raise Malformed(f"{kind!r} is no kind; expected one of {', '.join(KIND_CODES)}", field="kinds")
-    return KIND_CODES[kind]
+def _one_of(words: Collection[Any], word: T, field: str) -> T:
+    if word not in words:
+        known = ", ".join(filter(None, words))
+        raise Malformed(f"{word!r} is no {field.removesuffix('s')}; expected one of {known}", field=field)
+    return word
 
 
 async def _by_actor(store: Store, ledger: str, seqs: Sequence[int], actor: str, most: int) -> list[int]:
@@ -132,9 +126,17 @@ async def _by_actor(store: Store, ledger: str, seqs: Sequence[int], actor: str, 
 async def _span(store: Store, live: Live, wanted: Wanted) -> range:
     """The entries recorded in the time asked for. `recorded_at` never decreases, so a few looks find both ends."""
     end = live.head.seq + 1
-    first = 1 if wanted.since_us is None else await _first_at(store, live.name, wanted.since_us, end)
-    stop = end if wanted.before_us is None else await _first_at(store, live.name, wanted.before_us, end)
+    since, before = wanted.recorded_since, wanted.recorded_before
+    first = 1 if since is None else await _first_at(store, live.name, _moment_us(since, "recorded_since"), end)
+    stop = end if before is None else await _first_at(store, live.name, _moment_us(before, "recorded_before"), end)
     return range(first, max(first, stop))
+
+
+def _moment_us(moment: Moment, field: str) -> int:
+    try:
+        return parse_moment(moment)
+    except Malformed as error:
+        raise error.at(field=field) from None
 
 
 async def _first_at(store: Store, ledger: str, moment_us: int, end: int) -> int:

@@ -6,13 +6,14 @@ import contextlib
 import functools
 import os
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
 from ledger.model.change import Change
 from ledger.model.entry import Entry, Sealed
+from ledger.model.listing import Wanted
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
 from ledger.model.verdict import UNKNOWN, Report, Verdict
@@ -35,7 +36,7 @@ from ledger.service.browsing import acts_due, entry_named, explained, kinds_coun
 from ledger.service.expiry import ExpiryNotes
 from ledger.service.feed import Feed
 from ledger.service.figures import Figures
-from ledger.service.finding import Wanted, find
+from ledger.service.finding import find
 from ledger.service.follower import MAX_LAG_S, REACH_S, Follower
 from ledger.service.live import Live
 from ledger.service.mirror import Mirror
@@ -49,6 +50,8 @@ from ledger.validity.verdicts import Reader
 if TYPE_CHECKING:  # only writing needs the models of commands, and to build them takes longer than a whole check
     from ledger.model.command import Command
     from ledger.service.committer import Committer, Submission
+
+EVERYTHING = Wanted()
 
 AGE_S_MAX = 1e12
 """Older than anything; a larger number is this one."""
@@ -264,19 +267,9 @@ class LedgerService:
         return (await self._views([seq]))[0]
 
     async def entries(
-        self,
-        *,
-        kinds: Iterable[str] | None = None,
-        key_prefix: str | None = None,
-        actor: str | None = None,
-        state: str | None = None,
-        current: bool = False,
-        after: int = 0,
-        limit: int = 100,
-        content: bool = True,
+        self, wanted: Wanted = EVERYTHING, *, after: int = 0, limit: int = 100, content: bool = True
     ) -> list[EntryView]:
-        """Entries in the order of the log, after entry `after`; `current`: only the current version of each key."""
-        wanted = Wanted(None if kinds is None else list(kinds), key_prefix, actor, state, current=current)
+        """Entries in the order of the log, after entry `after`."""
         seqs = await self.find(wanted, after=after, limit=limit)
         pages = range(0, len(seqs), PAGE_ENTRIES)
         return [

@@ -9,8 +9,7 @@ import strawberry
 from strawberry import ID, UNSET
 
 from ledger.api.schema.words import DateTime, Json, Kind, Mode, Reason, RecordKind, State
-from ledger.clock import parse_moment
-from ledger.service.finding import Wanted
+from ledger.model.listing import Wanted
 
 
 def arg(description: str) -> Any:
@@ -25,10 +24,6 @@ def given(description: str, *, default: Any = UNSET) -> Any:
 
 LedgerName = Annotated[str, arg("Which ledger.")]
 Ref = Annotated[ID, arg("A reference: `pep/440`, `pep/440@3`, `pep/440@sha256:9f2c11aa…` or `@42`.")]
-
-
-def _text(word: Enum) -> str:
-    return str(word.value)
 
 
 @strawberry.input(description="Which entries are looked for; all that is given must fit.")
@@ -46,17 +41,7 @@ class EntryFilter:
     recorded_before: DateTime | None = given("Recorded earlier.", default=None)
 
     def wanted(self) -> Wanted:
-        return Wanted(
-            kinds=None if self.kinds is None else [_text(kind) for kind in self.kinds],
-            key_prefix=self.key_prefix,
-            actor=self.actor,
-            state=None if self.state is None else _text(self.state),
-            reason=None if self.reason is None else _text(self.reason),
-            current=self.current,
-            about=self.about,
-            since_us=None if self.recorded_since is None else parse_moment(self.recorded_since),
-            before_us=None if self.recorded_before is None else parse_moment(self.recorded_before),
-        )
+        return Wanted(**{name: _plain(value) for name, value in vars(self).items()})
 
 
 @strawberry.input(description="Record a version of what a key is about.")
@@ -141,6 +126,8 @@ _NULL_SAYS = ("content", "valid_until")
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, list) and value and isinstance(value[0], LookInput):
-        return [[look.target, look.digest] for look in value]
+    if isinstance(value, LookInput):
+        return [value.target, value.digest]
+    if isinstance(value, list) and value and isinstance(value[0], LookInput | Enum):
+        return [_plain(one) for one in value]
     return value

@@ -1,0 +1,73 @@
+"""Which entries are looked for, and the call that lists them: the same embedded and over HTTP, with an event loop and
+without."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ledger.errors import Malformed
+from ledger.model.writing import Moment
+
+Listed = TypeVar("Listed", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are looked for: all that is given must fit. HTTP, GraphQL and command line have the same names."""
+
+    kinds: Collection[str] | None = None  # of one of these
+    state: str | None = None  # of records, now
+    reason: str | None = None  # of that state
+    key_prefix: str | None = None
+    actor: str | None = None
+    about: str | None = None  # a reference: all versions of its key and all events on them
+    current: bool = False  # only the current version of each key
+    recorded_since: Moment | None = None  # then or later
+    recorded_before: Moment | None = None
+
+
+class Listing(ABC, Generic[Listed]):
+    """`entries`. `Listed` is what a caller gets: the entries, or what will give them."""
+
+    @abstractmethod
+    def _entries(self, wanted: Wanted, after: int, limit: int, content: bool, at_least: str | None) -> Listed: ...
+
+    def entries(
+        self,
+        *,
+        kinds: Iterable[str] | None = None,
+        state: str | None = None,
+        reason: str | None = None,
+        key_prefix: str | None = None,
+        actor: str | None = None,
+        about: str | None = None,
+        current: bool = False,
+        recorded_since: Moment | None = None,
+        recorded_before: Moment | None = None,
+        after: int = 0,
+        limit: int = 100,
+        content: bool = True,
+        at_least: str | None = None,
+    ) -> Listed:
+        """At most `limit` entries after entry `after`, in the order of the log, that fit all that is given.
+
+        `state` and `reason` are those of records now, `about` is a reference: all versions of its key and all events
+        on them; `current`: only the current version of each key. Times are RFC 3339 texts or datetimes, with a zone.
+        """
+        if isinstance(kinds, str):
+            raise Malformed(f'kinds is a list of kinds: ["belief"]; {kinds!r} is one text', field="kinds")
+        wanted = Wanted(
+            kinds=None if kinds is None else list(kinds),
+            state=state,
+            reason=reason,
+            key_prefix=key_prefix,
+            actor=actor,
+            about=about,
+            current=current,
+            recorded_since=recorded_since,
+            recorded_before=recorded_before,
+        )
+        return self._entries(wanted, after, limit, content, at_least)
