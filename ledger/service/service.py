@@ -42,7 +42,7 @@ from ledger.service.mirror import Mirror
 from ledger.service.rendering import id_of, node_of, view_of
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
 from ledger.validity.graph import entries_about, walk
-from ledger.validity.index import KIND_NAMES
+from ledger.validity.lookup import KIND_NAMES
 from ledger.validity.resolve import name_of, resolve
 from ledger.validity.verdicts import Reader
 
@@ -335,7 +335,7 @@ class LedgerService:
         if isinstance(self.store, StateStore):
             state_seq = await self.store.states_upto(self.name)
         with self.reading() as reader:
-            index, head = reader.index, reader.index.head
+            index, head = reader.index, self.live.head
             states = {
                 state if reason is None else f"{state} {reason}": n
                 for (state, reason), n in states_counted(reader).items()
