@@ -366,10 +366,10 @@ class Index(Lookup):
 
         Not while journalling: what is undone here does not come back with a rollback.
         """
-        assert self._journal is None
         line = self.timeline
         moments = bisect_right(line.clock_us, clock_us)
         if moments < len(line):
+            assert self._journal is None
             changes, checks = line.changes[moments], line.checks[moments]
             for edition in set(self.changes.place[changes:]):
                 limit = self.limits.get(edition)
@@ -435,7 +435,7 @@ class Index(Lookup):
         moment_us = entry.recorded_at_us
         if moment_us > self.clock_us:
             self._pass_to(moment_us)
-        elif self.timeline.clock_us and moment_us < self.timeline.clock_us[-1]:
+        elif moment_us < self.clock_us:
             self.rewind(moment_us)
         self._now = entry.seq, moment_us
         self.recorded_us.append(moment_us)
