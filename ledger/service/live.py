@@ -50,6 +50,10 @@ class Live:
     def revision(self) -> str:
         return revision_token(self.name, self.head.seq, self.head.hash)
 
+    def revision_of(self, seq: int) -> str:
+        """The revision of a durable entry."""
+        return revision_token(self.name, seq, bytes(self._chain[seq * MARK_BYTES : (seq + 1) * MARK_BYTES]))
+
     @property
     def behind(self) -> bool:
         """Whether another process may have written since."""

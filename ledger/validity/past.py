@@ -48,7 +48,7 @@ class Past(Lookup):
     """
 
     def __init__(self, index: Index, upto: int, clock_us: int) -> None:
-        self._index = index
+        self.today = index
         self.upto = upto
         self.clock_us = clock_us
         self.memo = {}
@@ -59,7 +59,7 @@ class Past(Lookup):
         line = index.timeline
         moments = line.upto(upto, clock_us)
         later = moments < len(line)
-        self._changes = line.changes[moments] if later else len(index.changes)
+        self.changes = line.changes[moments] if later else len(index.changes)
         self._checks = line.checks[moments] if later else len(index.checks)
 
         self.flags = _Then(lambda edition: self._state(edition) & ~VALID)
@@ -83,21 +83,16 @@ class Past(Lookup):
     @cached_property
     def key_names(self) -> list[str]:  # type: ignore[override]
         """Keys have their rows in the order of their first entries."""
-        names = self._index.key_names
+        names = self.today.key_names
         return names[: bisect_left(range(len(names)), True, key=lambda key: not self.newest_of_key[key])]
 
     @cached_property
     def acted_us(self) -> dict[int, int]:  # type: ignore[override]
-        return {edition: us for edition, us in self._index.acted_us.items() if self.birth[edition] <= self.upto}
-
-    def unchanged(self, edition: int) -> bool:
-        """Whether an edition's state, and that it has this newest version, is today what it was."""
-        index = self._index
-        return index.changes.last[edition] < self._changes and index.newest[edition] <= self.upto
+        return {edition: us for edition, us in self.today.acted_us.items() if self.birth[edition] <= self.upto}
 
     def _state(self, edition: int) -> int:
-        index = self._index
-        change = index.changes.change_after(edition, self._changes)
+        index = self.today
+        change = index.changes.change_after(edition, self.changes)
         if change == NONE:
             return index.flags[edition] | (VALID if index.valid[edition] else 0)
         return index.changes.before[0][change]
@@ -108,23 +103,23 @@ class Past(Lookup):
         return value
 
     def _newest(self, edition: int) -> int:
-        seq = self._index.newest[edition]
+        seq = self.today.newest[edition]
         while seq > self.upto or self.edition[seq] != edition:
             seq = self.previous[seq]
         return seq
 
     def _newest_of_key(self, key: int) -> int:
-        seq = self._index.newest_of_key[key]
+        seq = self.today.newest_of_key[key]
         while seq > self.upto:
             seq = self.previous[seq]
         return seq
 
     def _younger(self, edition: int) -> int:
-        younger = self._index.younger[edition]
+        younger = self.today.younger[edition]
         return younger if younger != NONE and self.birth[younger] <= self.upto else NONE
 
     def _youngest(self, key: int) -> int:
-        edition = self._index.youngest[key]
+        edition = self.today.youngest[key]
         while edition != NONE and self.birth[edition] > self.upto:
             edition = self.older[edition]
         return edition
@@ -136,25 +131,25 @@ class Past(Lookup):
         return edition
 
     def _first_justification(self, edition: int) -> int:
-        row = self._index.first_justification[edition]
+        row = self.today.first_justification[edition]
         while row != NONE and self.entry_of[row] > self.upto:
             row = self.next_justification[row]
         return row
 
     def _first_use(self, edition: int) -> int:
-        edge = self._index.first_use[edition]
+        edge = self.today.first_use[edition]
         while edge != NONE and self.entry_of[self.leans[edge]] > self.upto:
             edge = self.next_use[edge]
         return edge
 
     def _first_event(self, edition: int) -> int:
-        row = self._index.first_event[edition]
+        row = self.today.first_event[edition]
         while row != NONE and self.event_entry[row] > self.upto:
             row = self.next_event[row]
         return row
 
     def _key(self, name: str) -> int | None:
-        key = self._index.keys.get(name)
+        key = self.today.keys.get(name)
         return None if key is None or not self._newest_of_key(key) else key
 
 
