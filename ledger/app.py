@@ -166,13 +166,20 @@ class AsyncLedger(
     # -- reading: entries is that of `Listing` ------------------------------------------------------------------------
 
     async def check(
-        self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
+        self,
+        refs: Refs,
+        *,
+        max_age_s: float | None = None,
+        at: str | None = None,
+        at_least: str | None = None,
+        full: bool = False,
     ) -> Report:
         """A verdict for each reference, in the order asked; all as of one revision.
 
-        With `full` as of all that the store holds now: it is asked first.
+        With `full` as of all that the store holds now: it is asked first. With `at`, a revision or a moment (RFC 3339),
+        as the ledger would have answered then.
         """
-        return await self._service.check(refs, max_age_s, at_least=at_least, full=full)
+        return await self._service.check(refs, max_age_s, at=at, at_least=at_least, full=full)
 
     async def why(self, ref: str, *, max_age_s: float | None = None, at_least: str | None = None) -> Explanation:
         """The verdict, and the path from the root cause to it."""
@@ -328,17 +335,20 @@ class Ledger:
         return self._ledger.revision
 
     def check(
-        self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
+        self,
+        refs: Refs,
+        *,
+        max_age_s: float | None = None,
+        at: str | None = None,
+        at_least: str | None = None,
+        full: bool = False,
     ) -> Report:
-        """A verdict for each reference, in the order asked; all as of one revision.
-
-        With `full` as of all that the store holds now: it is asked first.
-        """
-        if not full and not isinstance(refs, str):
+        """As `AsyncLedger.check`."""
+        if at is None and not full and not isinstance(refs, str):
             report = self._ledger._service.check_now(refs, max_age_s, at_least)
             if report is not None:
                 return report
-        return self._wait(self._ledger.check(refs, max_age_s=max_age_s, at_least=at_least, full=full))
+        return self._wait(self._ledger.check(refs, max_age_s=max_age_s, at=at, at_least=at_least, full=full))
 
     def changes(self, after: str | None = None) -> Generator[Change]:
         """As `AsyncLedger.changes`; each step waits for the next change."""

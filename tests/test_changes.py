@@ -351,6 +351,7 @@ async def test_an_expiry_whose_commit_was_lost_is_news_again() -> None:
             assert index.news_of_expiry() == []
         live.void()
         with live.durable as index:
+            index.advance(clock())
             assert index.news_of_expiry() == [edition]
         changes = ledger.changes()
         await ledger.record("belief", 2, key="b/2")

@@ -119,6 +119,18 @@ def test_check_names_a_revision_it_must_have_reached(page: Terminal) -> None:
         assert (refused.exit_code, f"({code})" in refused.stderr) == (2, True)
 
 
+def test_check_as_of_the_past(page: Terminal) -> None:
+    """A revision or a moment; what is neither is an error."""
+    before = page.json("check", "docs/config")
+    page.ok("revoke", "docs/config")
+    assert page.run("check", "docs/config").exit_code == 1
+    for at in (before["revision"], before["clock"]):
+        told = page.json("check", "docs/config", "--at", at)
+        assert (told["revision"], told["verdicts"]) == (before["revision"], before["verdicts"])
+    refused = page.run("check", "docs/config", "--at", "yesterday")
+    assert (refused.exit_code, "(malformed)" in refused.stderr) == (2, True)
+
+
 def test_half_characters_are_shown_and_not_stumbled_over(page: Terminal) -> None:
     result = page.run("check", "a\udcff")
     assert (result.exit_code, result.stdout.splitlines()[0]) == (1, "unknown  malformed  a\\udcff")

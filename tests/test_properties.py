@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,12 +15,15 @@ from histories import ALL_REFS, Author, Step, cut_down
 from ledger import AsyncLedger
 from ledger.clock import SECOND
 from ledger.errors import Refused
+from ledger.service.browsing import acts_due
 from ledger.store.base import Store
 from ledger.store.memory import MemoryStore
 from ledger.store.neo4j import Neo4jStore
 from ledger.store.sqlite import SqliteStore
 from ledger.testing.clock import ManualClock
 from ledger.validity.oracle import Oracle
+from ledger.validity.past import Past
+from ledger.validity.verdicts import Reader
 
 STEPS = 35
 MAX_AGES_S = (None, 3, 15)
@@ -55,10 +59,34 @@ class Game:
                     verdict.ref, report.clock_us, None if max_age_s is None else max_age_s * SECOND
                 )
                 assert verdict == expected, f"max_age_s={max_age_s}\n index {verdict}\noracle {expected}"
+        await self.agree_on_the_past()
         remedies = await self.ledger.remediation()
         needed, lapsed = oracle.remediation(report.clock_us)
         assert sorted(one.entry.seq for one in remedies if one.needed) == sorted(needed)
         assert sorted(one.entry.seq for one in remedies if not one.needed) == sorted(lapsed)
+
+    async def agree_on_the_past(self) -> None:
+        """As of the end of some batch, and of a moment soon after, every reference had the verdict the laws give it."""
+        entries = [sealed.entry async for sealed in self.ledger._service.sealed()]
+        ends = [one.seq - 1 for one in entries[1:] if one.batch == one.seq] + [len(entries)] * bool(entries)
+        with self.ledger._service.live.durable as index:
+            for end in random.Random(len(entries)).sample(ends, min(3, len(ends))):
+                oracle = Oracle(entries[:end])
+                recorded_us = entries[end - 1].recorded_at_us
+                until_us = entries[end].recorded_at_us if end < len(entries) else index.clock_us + 1
+                assert index.batch_end(entries[end - 1].batch) == end
+                for clock_us in {recorded_us, (recorded_us + until_us) // 2, max(recorded_us, until_us - 1)}:
+                    assert until_us <= clock_us or index.batch_end(index.seq_at(clock_us)) == end
+                    for max_age_us in (None, 3 * SECOND):
+                        reader = Reader(Past(index, end, clock_us), max_age_us)
+                        for ref, found in zip(ALL_REFS, reader.check(ALL_REFS), strict=True):
+                            told = reader.verdict(ref) if isinstance(found, int) else found
+                            expected = oracle.verdict(ref, clock_us, max_age_us)
+                            assert told == expected, f"@{end} {clock_us} {max_age_us}\n  past {told}\noracle {expected}"
+                    to_repair, lapsed = oracle.remediation(clock_us)
+                    due = acts_due(Reader(Past(index, end, clock_us)))
+                    assert sorted(one.seq for one in due if one.needed) == to_repair
+                    assert sorted(one.seq for one in due if not one.needed) == lapsed
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from ledger.errors import LedgerError, Refused, StoreError
 from ledger.model.edges import EDGE_TYPES
 from ledger.model.entry import KINDS, RECORD_KINDS
 from ledger.model.verdict import AMENDED, FRESH, STALE, STALE_REASONS, UNKNOWN, UNKNOWN_REASONS
-from ledger.validity.index import MODE_FLAGS
+from ledger.validity.lookup import MODE_FLAGS
 from tests.graphql_client import SCHEMA
 
 FOLDER = Path(__file__).resolve().parents[1] / "graphql"

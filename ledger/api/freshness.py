@@ -22,6 +22,9 @@ class FreshnessRequest(msgspec.Struct, forbid_unknown_fields=True):
     """What is asked, and how new the answer must be."""
 
     refs: list[str]
+    at: Annotated[
+        str | None, msgspec.Meta(description="A revision, or a moment (RFC 3339): what would have been answered then.")
+    ] = None
     at_least: Annotated[str | None, msgspec.Meta(description="A revision that the answer is not older than.")] = None
     max_age_s: Annotated[
         Annotated[float, msgspec.Meta(ge=0)] | None,
@@ -52,7 +55,7 @@ class Freshness:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = self._asked(await bodies.read(receive))
         service = await self.ledgers.get(scope["path_params"]["ledger"])
-        found = await service.answer(asked.refs, asked.max_age_s, at_least=asked.at_least, full=asked.full)
+        found = await service.answer(asked.refs, asked.max_age_s, at=asked.at, at_least=asked.at_least, full=asked.full)
         await bodies.answer(send, found.body, bodies.JSON)
         service.figures.note_check(len(found.verdicts), found.others())  # nobody waits for this
 

@@ -43,16 +43,17 @@ EXIT_NOT_SO = 1
     metavar="SECONDS",
     help="Count a dependency as fallen that was not verified since.",
 )
+@click.option("--at", metavar="WHEN", help="As of a past revision, or a moment like 2026-01-31T09:30:00Z.")
 @click.option("--at-least", metavar="TOKEN", help="As of this revision or later, like main@1042.9f3c1a2b.")
 @placed
-def check(place: Place, refs: tuple[str, ...], max_age: float | None, at_least: str | None) -> int:
+def check(place: Place, refs: tuple[str, ...], max_age: float | None, at: str | None, at_least: str | None) -> int:
     """Say of each REF whether it is fresh; `-` reads references from standard input, one a line.
 
     Exit 0: all are fresh. 1: some are stale or unknown. 2: an error.
     """
     asked = [ref for given in refs for ref in (_refs_from_input() if given == "-" else [given])]
     with place.reading() as ledger:
-        report = ledger.check(asked, max_age_s=max_age, at_least=at_least)
+        report = ledger.check(asked, max_age_s=max_age, at=at, at_least=at_least)
     tally = Counter(verdict.state for verdict in report.verdicts)
     said = ", ".join(f"{number:,} {state}" for state, number in tally.items()) or "no references"
     place.answer(

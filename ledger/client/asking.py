@@ -113,17 +113,24 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
     # -- reading: entries is that of `Listing` ------------------------------------------------------------------------
 
     def check(
-        self, refs: Refs, *, max_age_s: float | None = None, at_least: str | None = None, full: bool = False
+        self,
+        refs: Refs,
+        *,
+        max_age_s: float | None = None,
+        at: str | None = None,
+        at_least: str | None = None,
+        full: bool = False,
     ) -> Steps[Report]:
         """A verdict for each reference, in the order asked; all as of one revision.
 
-        With `full` as of all that the store holds now: it is asked first.
+        With `full` as of all that the store holds now: it is asked first. With `at`, a revision or a moment (RFC 3339),
+        as the ledger would have answered then.
         """
         if isinstance(refs, str):
             raise Malformed("refs is a list of references, not one string", field="refs")
         asked = list(refs)
         sent = [ref for ref in asked if _is_text(ref)]
-        answer = yield from ask(Request("POST", "freshness", self._question(sent, max_age_s, at_least, full)))
+        answer = yield from ask(Request("POST", "freshness", self._question(sent, max_age_s, at, at_least, full)))
         told = decoded(answer.body, _Told)
         if [verdict.ref for verdict in told.verdicts] != sent:
             raise ServiceError("these verdicts are not of the references asked; what is between here and the service?")
@@ -206,8 +213,12 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
             self.heard(answer.revision)
         return decoded(answer.body, kind)
 
-    def _question(self, refs: list[str], max_age_s: float | None, at_least: str | None, full: bool) -> bytes:
+    def _question(
+        self, refs: list[str], max_age_s: float | None, at: str | None, at_least: str | None, full: bool
+    ) -> bytes:
         question: dict[str, Any] = {"refs": refs}
+        if at is not None:
+            question["at"] = at
         if max_age_s is not None:
             question["max_age_s"] = _span(max_age_s)
         if (floor := self._floor(at_least)) is not None:

@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 from ledger.model.verdict import FRESH, STALE, Verdict
 from ledger.validity.graph import acts_without_ground
-from ledger.validity.index import KIND_NAMES, Index
+from ledger.validity.lookup import KIND_NAMES, Lookup
 from ledger.validity.resolve import record_named, resolve
 from ledger.validity.verdicts import Reader, Step
 
 
-def entry_named(index: Index, ref: str) -> int:
+def entry_named(index: Lookup, ref: str) -> int:
     """The entry a reference names; `@42` names an event itself. Raises NotFound, Ambiguous, Malformed."""
     literal = ref[1:] if ref[:1] == "@" and ref[1:].isascii() and ref[1:].isdigit() and len(ref) < 16 else ""
-    return int(literal) if literal and 0 < int(literal) < len(index.kind) else resolve(index, ref)
+    return int(literal) if literal and 0 < int(literal) <= index.upto else resolve(index, ref)
 
 
 def explained(reader: Reader, ref: str) -> tuple[Verdict, list[Step]]:
@@ -24,9 +24,10 @@ def explained(reader: Reader, ref: str) -> tuple[Verdict, list[Step]]:
     return reader.verdict_of(seq, ref), reader.path(reader.index.edition[seq])
 
 
-def checked_us(index: Index, seq: int) -> int:
+def checked_us(index: Lookup, seq: int) -> int:
     """When somebody last looked at the edition of a record: microseconds."""
-    return index.checked_us[index.edition[seq]]
+    moment_us: int = index.checked_us[index.edition[seq]]
+    return moment_us
 
 
 class Due(NamedTuple):
@@ -46,9 +47,9 @@ def acts_due(reader: Reader) -> list[Due]:
     return sorted(found, key=lambda due: not due.needed)
 
 
-def kinds_counted(index: Index) -> Counter[str]:
+def kinds_counted(index: Lookup) -> Counter[str]:
     """Entries by kind."""
-    return Counter(KIND_NAMES[kind] for kind in index.kind[1:])
+    return Counter(KIND_NAMES[kind] for kind in index.kind[1 : index.upto + 1])
 
 
 def states_counted(reader: Reader) -> Counter[tuple[str, str | None]]:

@@ -172,7 +172,7 @@ class Drafts:
         entry = kind(seq=len(index.kind), batch=self.first, recorded_at_us=self.now_us, **fields)
         index.watch()
         index.apply(entry)
-        fell, revived = index.changes()
+        fell, revived = index.changed()
         return entry, self._change(fell), self._change(revived)
 
     def _sign(self, entry: Entry, requests: tuple[Request, ...]) -> None:

@@ -15,7 +15,7 @@ from ledger.model.writing import Moment
 from ledger.service.live import Live
 from ledger.store.base import Store
 from ledger.validity.graph import entries_about
-from ledger.validity.index import KIND_CODES, NONE, Index
+from ledger.validity.lookup import KIND_CODES, NONE, Lookup
 from ledger.validity.resolve import resolve
 from ledger.validity.verdicts import Reader
 
@@ -92,14 +92,14 @@ def _judged_so(judgement: tuple[str, str | None], wanted: Wanted) -> bool:
     return wanted.state in (None, state) and wanted.reason in (None, reason)
 
 
-def _is_current(index: Index, seq: int) -> bool:
+def _is_current(index: Lookup, seq: int) -> bool:
     edition = index.edition[seq]
     return (
         index.is_record(seq) and index.key_of[edition] != NONE and index.current_version(index.key_of[edition]) == seq
     )
 
 
-def _key_starts(index: Index, edition: int, prefix: str) -> bool:
+def _key_starts(index: Lookup, edition: int, prefix: str) -> bool:
     return (
         edition != NONE and index.key_of[edition] != NONE and index.key_names[index.key_of[edition]].startswith(prefix)
     )

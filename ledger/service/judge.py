@@ -36,7 +36,8 @@ from ledger.model.entry import (
 from ledger.service import laws
 from ledger.service.drafts import Change, Draft, Drafts, Outcome
 from ledger.service.laws import Premises
-from ledger.validity.index import NONE, WRONG_FROM_BIRTH, Index
+from ledger.validity.index import Index
+from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH
 from ledger.validity.resolve import name_of, record_named
 from ledger.validity.verdicts import Reader
 

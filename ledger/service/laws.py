@@ -29,7 +29,8 @@ from ledger.errors import (
     SeveralWithdrawals,
 )
 from ledger.model.command import RecordCommand, ReinstateCommand, RevokeCommand
-from ledger.validity.index import CONDEMNING, DEPENDENCY, ERASED, KIND_CODES, KIND_NAMES, NONE, Index
+from ledger.validity.index import Index
+from ledger.validity.lookup import CONDEMNING, DEPENDENCY, ERASED, KIND_CODES, KIND_NAMES, NONE
 from ledger.validity.resolve import name_of, record_named, resolve
 
 Premises = tuple[int, ...]

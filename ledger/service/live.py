@@ -50,6 +50,10 @@ class Live:
     def revision(self) -> str:
         return revision_token(self.name, self.head.seq, self.head.hash)
 
+    def revision_of(self, seq: int) -> str:
+        """The revision of a durable entry."""
+        return revision_token(self.name, seq, bytes(self._chain[seq * MARK_BYTES : (seq + 1) * MARK_BYTES]))
+
     @property
     def behind(self) -> bool:
         """Whether another process may have written since."""
@@ -144,10 +148,9 @@ class Live:
         """The index with everything ahead applied, as of `now_us`, to apply more to it and `put_ahead`."""
         with self._lock:
             index = self.index
-            if index.is_due(now_us):
-                self._hide()  # what expires does so in the durable state: undoing what is ahead must not undo that
             if self._base is None:
-                index.advance(now_us)
+                if self._ahead:
+                    index.rewind(self._ahead[0].entry.recorded_at_us)  # what is undone must not be what is durable
                 self._base = index.savepoint()
                 for sealed in self._ahead:
                     index.take_in(sealed)

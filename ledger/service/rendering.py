@@ -8,12 +8,12 @@ from msgspec import UNSET
 from ledger.clock import format_moment
 from ledger.model.entry import Record, Sealed
 from ledger.model.view import EntryView, Node
-from ledger.validity.index import KIND_NAMES, Index
+from ledger.validity.lookup import KIND_NAMES, Lookup
 from ledger.validity.resolve import name_of
 from ledger.validity.verdicts import Reader
 
 
-def id_of(index: Index, edition: int) -> str:
+def id_of(index: Lookup, edition: int) -> str:
     """An edition by its newest version, as @42."""
     return f"@{index.newest[edition]}"
 

@@ -40,10 +40,11 @@ from ledger.service.finding import find
 from ledger.service.follower import MAX_LAG_S, REACH_S, Follower
 from ledger.service.live import Live
 from ledger.service.mirror import Mirror
+from ledger.service.moments import names_revision, past
 from ledger.service.rendering import id_of, node_of, view_of
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
 from ledger.validity.graph import entries_about, walk
-from ledger.validity.index import KIND_NAMES
+from ledger.validity.lookup import KIND_NAMES
 from ledger.validity.resolve import name_of, resolve
 from ledger.validity.verdicts import Reader
 
@@ -203,25 +204,34 @@ class LedgerService:
         return self._judged(list(refs), max_age_s)
 
     async def check(
-        self, refs: Sequence[str], max_age_s: float | None = None, *, at_least: str | None = None, full: bool = False
+        self,
+        refs: Sequence[str],
+        max_age_s: float | None = None,
+        *,
+        at: str | None = None,
+        at_least: str | None = None,
+        full: bool = False,
     ) -> Report:
         """A verdict for each reference, in order. A reference that cannot be resolved is unknown, never an error.
 
-        As of revision `at_least` or later; with `full`, of all that the store holds when asked. When this process
-        cannot know that in time, or has not heard from the store for too long, all are unknown (`behind`). Raises
-        Malformed and ForeignRevision for `at_least`, StoreError when the store can tell nothing for good.
+        As of revision `at_least` or later; with `full`, of all that the store holds when asked; as it was `at` a
+        revision or a moment (RFC 3339). When this process cannot know that in time, or has not heard from the store
+        for too long, all are unknown (`behind`). Raises Malformed and ForeignRevision for `at_least` and `at`,
+        StoreError when the store can tell nothing for good.
         """
         if isinstance(refs, str):
             raise Malformed("refs is a list of references, not one string", field="refs")
         refs = list(refs)
         try:
             await self.reach(at_least)
+            if at is not None and names_revision(at):
+                await self.follower.reach(at, "at")
             if full:
                 await self.follower.hear()
             await self.follower.refresh()
         except Behind:
             return self._judged(refs, max_age_s, behind=True)
-        return self._judged(refs, max_age_s)
+        return self._judged(refs, max_age_s, at)
 
     def answer_now(
         self, refs: Sequence[str], max_age_s: float | None = None, at_least: str | None = None
@@ -236,18 +246,26 @@ class LedgerService:
             return answer(self._reader(), self.live.revision, refs)
 
     async def answer(
-        self, refs: Sequence[str], max_age_s: float | None = None, *, at_least: str | None = None, full: bool = False
+        self,
+        refs: Sequence[str],
+        max_age_s: float | None = None,
+        *,
+        at: str | None = None,
+        at_least: str | None = None,
+        full: bool = False,
     ) -> Answer:
         """`check` as JSON. Raises as it does."""
-        if not full and (found := self.answer_now(refs, max_age_s, at_least)) is not None:
+        if at is None and not full and (found := self.answer_now(refs, max_age_s, at_least)) is not None:
             return found
-        return answer_of(await self.check(refs, max_age_s, at_least=at_least, full=full))
+        return answer_of(await self.check(refs, max_age_s, at=at, at_least=at_least, full=full))
 
-    def _judged(self, refs: list[str], max_age_s: float | None, *, behind: bool = False) -> Report:
+    def _judged(
+        self, refs: list[str], max_age_s: float | None, at: str | None = None, *, behind: bool = False
+    ) -> Report:
         with self.live.durable:
-            reader = self._reader(max_age_s)
+            reader = self._reader(max_age_s, at)
             found = [Verdict(str(ref), UNKNOWN, "behind") for ref in refs] if behind else reader.check(refs)
-            return Report(self.live.revision, reader.index.clock_us, refs, found)
+            return Report(self.live.revision_of(reader.index.upto), reader.index.clock_us, refs, found)
 
     async def why(self, ref: str, max_age_s: float | None = None) -> Explanation:
         """The verdict, and the path from the root cause to the entry. Raises NotFound, Ambiguous, Malformed."""
@@ -328,7 +346,7 @@ class LedgerService:
         if isinstance(self.store, StateStore):
             state_seq = await self.store.states_upto(self.name)
         with self.reading() as reader:
-            index, head = reader.index, reader.index.head
+            index, head = reader.index, self.live.head
             states = {
                 state if reason is None else f"{state} {reason}": n
                 for (state, reason), n in states_counted(reader).items()
@@ -378,12 +396,16 @@ class LedgerService:
 
     # -- within -------------------------------------------------------------------------------------------------------
 
-    def _reader(self, max_age_s: float | None = None) -> Reader:
-        """Read as of now; time never goes back."""
+    def _reader(self, max_age_s: float | None = None, at: str | None = None) -> Reader:
+        """Read as of now, or as it was `at` a revision or a moment; time never goes back."""
         if max_age_s is not None and not max_age_s >= 0:
             raise Malformed("max_age_s is a number of seconds, not negative", field="max_age_s")
-        self.live.index.advance(self.clock())
-        return Reader(self.live.index, None if max_age_s is None else int(min(max_age_s, AGE_S_MAX) * SECOND))
+        index = self.live.index
+        index.advance(self.clock())
+        return Reader(
+            index if at is None else past(index, at),
+            None if max_age_s is None else int(min(max_age_s, AGE_S_MAX) * SECOND),
+        )
 
     async def _views(self, seqs: Sequence[int], *, content: bool = True) -> list[EntryView]:
         return [seen.view for seen in await self.seen(seqs, content=content)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ledger.validity.index import NONE, QUARANTINED, WRONG_FROM_BIRTH, Index
+from ledger.validity.lookup import NONE, QUARANTINED, WRONG_FROM_BIRTH, Lookup
 
 
 class Walk(NamedTuple):
@@ -16,7 +16,7 @@ class Walk(NamedTuple):
     hidden: int
 
 
-def walk(index: Index, start: int, *, up: bool, depth: int | None, limit: int) -> Walk:
+def walk(index: Lookup, start: int, *, up: bool, depth: int | None, limit: int) -> Walk:
     """Breadth first from an edition: `up` to what it rests on, else down to what rests on it.
 
     At most `limit` editions and `depth` steps; neighbours beyond are counted in `hidden`, once each.
@@ -35,7 +35,7 @@ def walk(index: Index, start: int, *, up: bool, depth: int | None, limit: int) -
     return Walk(depths, edges, len(hidden - depths.keys()))
 
 
-def _neighbours(index: Index, edition: int, up: bool) -> Iterable[int]:
+def _neighbours(index: Lookup, edition: int, up: bool) -> Iterable[int]:
     if up:
         return dict.fromkeys(premise for row in index.justifications(edition) for premise in index.premises(row))
     return dict.fromkeys(index.supports[row] for row in index.uses(edition))
@@ -48,13 +48,13 @@ class Act(NamedTuple):
     causes: list[int]
 
 
-def acts_without_ground(index: Index) -> list[Act]:
+def acts_without_ground(index: Lookup) -> list[Act]:
     """Executed mutations that lost their ground, in the order recorded (law 16)."""
     fallen = (edition for edition in index.acted_us if not index.is_ground(edition) and not index.standing[edition])
     return [Act(edition, _faults(index, edition)) for edition in fallen]
 
 
-def _faults(index: Index, act: int) -> list[int]:
+def _faults(index: Lookup, act: int) -> list[int]:
     """Withdrawals under an act that make it wrong when it was done: found by walking its fallen grounds."""
     moment_us = index.acted_us[act]
     found: set[int] = set()
@@ -77,7 +77,7 @@ def _was_wrong(flag: int, withdrawn_us: int, acted_us: int) -> bool:
     return bool(flag & (WRONG_FROM_BIRTH | QUARANTINED)) or withdrawn_us < acted_us
 
 
-def entries_about(index: Index, edition: int) -> list[int]:
+def entries_about(index: Lookup, edition: int) -> list[int]:
     """All entries about a key (all its editions) or a thing without key, in order."""
     key = index.key_of[edition]
     editions = [edition] if key == NONE else list(index.editions(key))

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Iterator
+from bisect import bisect_right
 from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
 from ledger.model.entry import (
     GENESIS,
-    KINDS,
     Attempt,
     Entry,
     Expiry,
@@ -33,51 +32,28 @@ from ledger.model.entry import (
     Sealed,
     Verification,
 )
-from ledger.model.verdict import STALE_REASONS
+from ledger.validity.lookup import (
+    CONDEMNING,
+    DIVERGED,
+    EXPIRED,
+    KIND_CODES,
+    MODE_FLAGS,
+    NONE,
+    SUPERSEDED,
+    WITHDRAWN,
+    WRONG_FROM_BIRTH,
+    Divergence,
+    Limit,
+    Lookup,
+    Supersession,
+    Withdrawal,
+)
+from ledger.validity.trail import Fact, Timeline, Trail
 
-# One bit for each reason an edition can have of its own, in the order of the contract: the lowest bit is the reason.
-ERASED, WRONG_FROM_BIRTH, QUARANTINED, REVOKED, SUPERSEDED, EXPIRED, DIVERGED = (1 << bit for bit in range(7))
-MODE_FLAGS = dict(zip(STALE_REASONS[:4], (ERASED, WRONG_FROM_BIRTH, QUARANTINED, REVOKED), strict=True))
-CONDEMNING = ERASED | WRONG_FROM_BIRTH | QUARANTINED
-WITHDRAWN = CONDEMNING | REVOKED
+VALID = 1 << 7
+"""Beside the flags of an edition, in the trail of its states."""
 
-KIND_NAMES = tuple(KINDS)
-KIND_CODES = {name: code for code, name in enumerate(KIND_NAMES)}
-DEPENDENCY = KIND_CODES["dependency"]
-MUTATION = KIND_CODES["mutation"]
-
-NONE = -1
 _MISSING = object()
-
-
-class Withdrawal(NamedTuple):
-    """A revocation that stands on an edition or on an added justification."""
-
-    seq: int
-    flag: int
-    moment_us: int
-
-
-class Supersession(NamedTuple):
-    """An edition that supersedes a key: the entry that said so, and the edition it belongs to."""
-
-    seq: int
-    edition: int
-
-
-class Limit(NamedTuple):
-    """When an edition expires, and who said so. `ahead`: it was set before it passed, so its passing is news."""
-
-    moment_us: int
-    seq: int
-    ahead: bool
-
-
-class Divergence(NamedTuple):
-    """The first entry that saw another digest, and the latest digest seen."""
-
-    seq: int
-    observed: bytes
 
 
 class Savepoint(NamedTuple):
@@ -86,14 +62,25 @@ class Savepoint(NamedTuple):
     journal: int
     entries: int
     head: Head
+    clock_us: int
+    moments: int
+    changes: int
+    checks: int
 
 
-class Index:
+class Index(Lookup):
     """One ledger's validity as of `head` and `clock_us`. Not thread-safe; its owner holds a lock."""
 
     def __init__(self) -> None:
         self.head = Head(0, GENESIS, 0)
         self.clock_us = 0
+        self._latest_us = 0  # time never goes back, even when what it did is undone
+
+        # What was before (law 12).
+        self.timeline = Timeline()
+        self.changes = Trail("B")  # of the states of editions: their flags, and whether they were VALID
+        self.checks = Trail("q", "i")  # of `checked_us` and `checked_by`
+        self._now = (0, 0)  # the entry and the moment that what changes now is due to
 
         # Entries, by seq; row 0 is nobody.
         self.kind = bytearray(1)
@@ -102,21 +89,33 @@ class Index:
         self.version = array("i", [0])
         self.previous = array("i", [0])  # the version before, of the same key; of added support: the version it is for
         self.digest = bytearray(32)
+        self.recorded_us = array("q", [0])
+        self.continues = bytearray(1)  # whether it belongs to the batch of the entry before
 
         # Editions, in the order they were born.
         self.key_of = array("i")
         self.birth = array("i")
-        self.newest = array("i")  # its newest version
+        self.newest: array[int] = array("i")  # its newest version
         self.older = array("i")  # the edition of the same key born before it
-        self.younger = array("i")
-        self.flags = bytearray()
-        self.valid = bytearray()
-        self.standing = array("i")  # justifications that stand
-        self.first_justification = array("i")  # the newest one; NONE: a ground
-        self.first_use = array("i")  # the newest edge that leans on it
-        self.first_event = array("i")  # the newest event about it
-        self.checked_us = array("q")
-        self.checked_by = array("i")
+        self.younger: array[int] = array("i")
+        self.flags: bytearray = bytearray()
+        self.valid: bytearray = bytearray()
+        self.standing: array[int] = array("i")  # justifications that stand
+        self.first_justification: array[int] = array("i")  # the newest one; NONE: a ground
+        self.first_use: array[int] = array("i")  # the newest edge that leans on it
+        self.first_event: array[int] = array("i")  # the newest event about it
+        self.checked_us: array[int] = array("q")
+        self.checked_by: array[int] = array("i")
+
+        self._entry_columns: tuple[Any, ...] = (
+            self.kind,
+            self.subject,
+            self.edition,
+            self.version,
+            self.previous,
+            self.recorded_us,
+            self.continues,
+        )
 
         self._edition_columns: tuple[Any, ...] = (
             self.key_of,
@@ -132,11 +131,13 @@ class Index:
             self.first_event,
             self.checked_us,
             self.checked_by,
+            self.changes.last,
+            self.checks.last,
         )
 
         # Justifications, and the edges from each to its premises (one run of rows each).
         self.supports = array("i")  # the edition
-        self.fallen = array("i")  # premises that are not valid
+        self.fallen: array[int] = array("i")  # premises that are not valid
         self.entry_of = array("i")  # the entry that gave it
         self.next_justification = array("i")  # of the same edition, older
         self.edges_from = array("i", [0])  # where its edges start; the next row's start is their end
@@ -152,9 +153,9 @@ class Index:
         self.keys: dict[str, int] = {}
         self.key_names: list[str] = []
         self.key_kind = bytearray()
-        self.youngest = array("i")  # latest-born edition
-        self.current = array("i")  # latest-born edition not wrong from birth; NONE: all are
-        self.newest_of_key = array("i")  # newest version
+        self.youngest: array[int] = array("i")  # latest-born edition
+        self.current: array[int] = array("i")  # latest-born edition not wrong from birth; NONE: all are
+        self.newest_of_key: array[int] = array("i")  # newest version
         self.newest_hex: list[str] = []  # its digest as references carry it: a check compares it 100,000 times a second
 
         self._key_columns: tuple[Any, ...] = (
@@ -167,14 +168,14 @@ class Index:
         )
 
         # Rare facts.
-        self.withdrawals: dict[int, tuple[Withdrawal, ...]] = {}  # standing, by edition
-        self.support_withdrawals: dict[int, tuple[Withdrawal, ...]] = {}  # standing, by added entry
+        self.withdrawals: Fact[tuple[Withdrawal, ...]] = Fact()  # standing, by edition
+        self.support_withdrawals: Fact[tuple[Withdrawal, ...]] = Fact()  # standing, by added entry
         self.added: dict[int, tuple[int, int]] = {}  # added entry -> its rows of justifications, from and to
-        self.superseded_by: dict[int, tuple[Supersession, ...]] = {}  # by key, those not lifted
+        self.superseded_by: Fact[tuple[Supersession, ...]] = Fact()  # by key, those not lifted
         self.supersedes: dict[int, tuple[int, ...]] = {}  # by edition, all keys it ever named
-        self.limits: dict[int, Limit] = {}
+        self.limits: Fact[Limit] = Fact()
         self.noted: dict[int, bool] = {}  # expiries in the log
-        self.divergences: dict[int, Divergence] = {}
+        self.divergences: Fact[Divergence] = Fact()
         self.condemned: dict[int, int] = {}  # by key, how many of its editions are
         self.acted_us: dict[int, int] = {}  # by mutation's edition, when it was executed
         self.requests: dict[str, int] = {}  # idempotency key -> entry that remembers it
@@ -183,84 +184,23 @@ class Index:
         self._due: set[int] = set()  # editions whose expiry is news, maybe
         self._journal: list[tuple[Any, Any, Any]] | None = None
         self._settled = 0  # how much of the journal is cut off: a savepoint counts from the first savepoint on
-        self._was_valid: dict[int, int] | None = None
-        self._watched = 0  # editions there were when watching began
+        self._watched = (0, 0)  # changes and editions there were when watching began
         self._checked_floor: dict[int, int] = {}
         self.dirty: dict[int, int] | None = None  # editions whose verdicts changed, and the oldest version concerned
         self.memo: dict[Any, Any] = {}  # for readers; emptied whenever anything changes
 
-    # -- looking up ---------------------------------------------------------------------------------------------------
+    @property
+    def upto(self) -> int:  # type: ignore[override]
+        """The last entry applied."""
+        return len(self.kind) - 1
 
-    def versions(self, key: int) -> Iterator[int]:
-        """Versions of a key by seq, newest first."""
-        seq = self.newest_of_key[key]
-        while seq:
-            yield seq
-            seq = self.previous[seq]
+    def batch_end(self, seq: int) -> int:
+        """The last entry of the batch that an entry belongs to."""
+        return next_batch - 1 if (next_batch := self.continues.find(0, seq + 1)) > 0 else self.upto
 
-    def versions_of_edition(self, edition: int) -> Iterator[int]:
-        """Versions of an edition by seq, newest first."""
-        seq, birth = self.newest[edition], self.birth[edition]
-        while seq >= birth and seq:
-            if self.edition[seq] == edition:
-                yield seq
-            seq = self.previous[seq]
-
-    def editions(self, key: int) -> Iterator[int]:
-        """Editions of a key, latest born first."""
-        edition = self.youngest[key]
-        while edition != NONE:
-            yield edition
-            edition = self.older[edition]
-
-    def current_version(self, key: int) -> int:
-        """The seq a bare key means: its current version, else (all wrong from birth) its newest."""
-        edition = self.current[key]
-        return self.newest_of_key[key] if edition == NONE else self.newest[edition]
-
-    def digest_at(self, seq: int) -> bytes:
-        """The 32 bytes of a version's content digest."""
-        return bytes(self.digest[32 * seq : 32 * seq + 32])
-
-    def digest_text(self, seq: int) -> str:
-        """The same as commands and references carry it."""
-        return "sha256:" + self.digest_at(seq).hex()
-
-    def justifications(self, edition: int) -> Iterator[int]:
-        """Rows of an edition's justifications, newest first."""
-        row = self.first_justification[edition]
-        while row != NONE:
-            yield row
-            row = self.next_justification[row]
-
-    def premises(self, justification: int) -> array[int]:
-        """The editions a justification rests on."""
-        return self.premise[self.edges_from[justification] : self.edges_from[justification + 1]]
-
-    def uses(self, edition: int) -> Iterator[int]:
-        """Rows of the justifications that lean on an edition, newest first."""
-        edge = self.first_use[edition]
-        while edge != NONE:
-            yield self.leans[edge]
-            edge = self.next_use[edge]
-
-    def events(self, edition: int) -> Iterator[int]:
-        """Entries about an edition that are no versions of it, newest first; supersessions by other keys too."""
-        row = self.first_event[edition]
-        while row != NONE:
-            yield self.event_entry[row]
-            row = self.next_event[row]
-
-    def is_ground(self, edition: int) -> bool:
-        return self.first_justification[edition] == NONE
-
-    def is_record(self, seq: int) -> bool:
-        return self.subject[seq] == seq and seq not in self.added
-
-    def effective_supersessions(self, key: int) -> list[Supersession]:
-        """Supersessions of a key that count: not lifted, and not by an edition wrong from birth."""
-        found = self.superseded_by.get(key)
-        return [one for one in found if not self.flags[one.edition] & WRONG_FROM_BIRTH] if found else []
+    def seq_at(self, moment_us: int) -> int:
+        """The last entry recorded by a moment; 0 if none was."""
+        return bisect_right(self.recorded_us, moment_us, lo=1) - 1
 
     # -- undoing ------------------------------------------------------------------------------------------------------
 
@@ -268,23 +208,47 @@ class Index:
         """Remember this state. The first savepoint starts the journal."""
         if self._journal is None:
             self._journal = []
-        return Savepoint(len(self._journal) + self._settled, len(self.kind), self.head)
+        return Savepoint(
+            len(self._journal) + self._settled,
+            len(self.kind),
+            self.head,
+            self.clock_us,
+            len(self.timeline),
+            len(self.changes),
+            len(self.checks),
+        )
 
     def rollback(self, to: Savepoint) -> None:
         """Undo everything applied since `to`."""
         assert self._journal is not None
         kept = to.journal - self._settled
         for container, place, old in reversed(self._journal[kept:]):
+            if container is self._timers:
+                heapq.heappush(self._timers, place)
+                continue
             if old is _MISSING:
                 del container[place]
                 if container is self.noted:
                     self._due.add(place)
             else:
                 container[place] = old
+            if type(container) is Fact:
+                container.forget(place)
         del self._journal[kept:]
+        flags, valid, places, (states,) = self.flags, self.valid, self.changes.place, self.changes.before
+        for change in range(len(places) - 1, to.changes - 1, -1):
+            edition, state = places[change], states[change]
+            flags[edition], valid[edition] = state & ~VALID, state >> 7
+        self._forget(to.moments, to.changes, to.checks)
         self._truncate(to.entries)
-        self.head = to.head
+        self.head, self.clock_us = to.head, to.clock_us
         self._changed()
+
+    def _forget(self, moments: int, changes: int, checks: int) -> None:
+        """Cut off what was written down of changes that have been undone."""
+        self.changes.cut(changes)
+        self.checks.cut(checks)
+        self.timeline.cut(moments)
 
     def settle(self, upto: Savepoint) -> None:
         """What was applied before `upto` will not be undone any more; savepoints since then stay good."""
@@ -302,7 +266,7 @@ class Index:
         justifications = _rows_before(entries, self.entry_of)
         edges = self.edges_from[justifications]
         for rows, columns in (
-            (entries, (self.kind, self.subject, self.edition, self.version, self.previous)),
+            (entries, self._entry_columns),
             (_rows_before(entries, self.birth), self._edition_columns),
             (justifications, (self.supports, self.fallen, self.entry_of, self.next_justification)),
             (edges, (self.premise, self.leans, self.next_use)),
@@ -316,17 +280,38 @@ class Index:
         del self.edges_from[justifications + 1 :]
 
     def _put(self, container: Any, place: Any, value: Any) -> None:
+        if type(container) is Fact:
+            container.note(place, self._moment())
         journal = self._journal
         if journal is not None:
-            old = container.get(place, _MISSING) if type(container) is dict else container[place]
+            old = container.get(place, _MISSING) if isinstance(container, dict) else container[place]
             journal.append((container, place, old))
         container[place] = value
 
     def _drop(self, container: dict[Any, Any], place: Any) -> None:
         if place in container:
+            if type(container) is Fact:
+                container.note(place, self._moment())
             if self._journal is not None:
                 self._journal.append((container, place, container[place]))
             del container[place]
+
+    def _moment(self) -> int:
+        """The moment of the timeline that what changes now belongs to."""
+        line, (seq, clock_us) = self.timeline, self._now
+        last = len(line.seq) - 1
+        if last >= 0 and line.seq[last] == seq and line.clock_us[last] == clock_us:
+            return last
+        line.seq.append(seq)
+        line.clock_us.append(clock_us)
+        line.changes.append(len(self.changes))
+        line.checks.append(len(self.checks))
+        return last + 1
+
+    def _note_state(self, edition: int) -> None:
+        """Write down the state of an edition before it changes."""
+        self._moment()
+        self.changes.note(edition, self.flags[edition] | (VALID if self.valid[edition] else 0))
 
     def _changed(self) -> None:
         if self.memo:
@@ -338,14 +323,16 @@ class Index:
 
     def watch(self) -> None:
         """Start to notice which editions change validity."""
-        self._was_valid, self._watched = {}, len(self.flags)
+        self._watched = len(self.changes), len(self.flags)
 
-    def changes(self) -> tuple[list[int], list[int]]:
+    def changed(self) -> tuple[list[int], list[int]]:
         """Editions that fell and that revived since `watch`; those born since then are in neither."""
-        was, self._was_valid = self._was_valid, None
-        if not was:
-            return [], []
-        there = [(edition, before) for edition, before in was.items() if edition < self._watched]
+        start, editions = self._watched
+        places, (states,) = self.changes.place, self.changes.before
+        was: dict[int, int] = {}
+        for change in range(start, len(places)):
+            was.setdefault(places[change], states[change] & VALID)
+        there = [(edition, before) for edition, before in was.items() if edition < editions]
         fell = [edition for edition, before in there if before and not self.valid[edition]]
         revived = [edition for edition, before in there if not before and self.valid[edition]]
         return fell, revived
@@ -358,13 +345,39 @@ class Index:
 
     def advance(self, clock_us: int) -> None:
         """Let time pass: what expires by `clock_us` falls, with all that rests on it. Time never goes back."""
-        if clock_us <= self.clock_us:
-            return
-        self.clock_us = clock_us
+        self._latest_us = clock_us = max(clock_us, self._latest_us)
+        if clock_us > self.clock_us:
+            self._pass_to(clock_us)
+
+    def _pass_to(self, clock_us: int) -> None:
         timers = self._timers
         while timers and timers[0][0] <= clock_us:
-            _, edition = heapq.heappop(timers)
+            timer = heapq.heappop(timers)
+            if self._journal is not None:
+                self._journal.append((timers, timer, None))
+            moment_us, edition = timer
+            self.clock_us = max(self.clock_us, moment_us)
+            self._now = len(self.kind) - 1, self.clock_us
             self._judge_limit(edition)
+        self.clock_us = clock_us
+
+    def rewind(self, clock_us: int) -> None:
+        """Let what expired after `clock_us` stand again: an entry of then came late, and belongs before that.
+
+        Not while journalling: what is undone here does not come back with a rollback.
+        """
+        line = self.timeline
+        moments = bisect_right(line.clock_us, clock_us)
+        if moments < len(line):
+            assert self._journal is None
+            changes, checks = line.changes[moments], line.checks[moments]
+            for edition in set(self.changes.place[changes:]):
+                limit = self.limits.get(edition)
+                if limit is not None and limit.moment_us > clock_us and self.flags[edition] & EXPIRED:
+                    self._set_flag(edition, EXPIRED, False)
+                    heapq.heappush(self._timers, (limit.moment_us, edition))
+            self._forget(moments, changes, checks)
+        self.clock_us = min(self.clock_us, clock_us)
 
     def news_of_expiry(self) -> list[int]:
         """Editions that expired after their limit was set, and that the log does not say so of yet."""
@@ -377,6 +390,7 @@ class Index:
         Applying the entry that tells of one then fells it, and what falls with it is seen.
         """
         news = sorted(self.news_of_expiry(), key=lambda edition: (self.limits[edition].moment_us, edition))
+        self._now = len(self.kind), self.clock_us  # the next entry's doing
         for edition in news:
             self._set_flag(edition, EXPIRED, False)
         return news
@@ -407,57 +421,6 @@ class Index:
             self._due.add(edition)
         self._set_flag(edition, EXPIRED, expired)
 
-    def checked_floor(self, edition: int) -> int:
-        """The oldest `checked_us` among the dependencies a valid edition rests on, itself included.
-
-        Of several justifications the best counts, as for validity itself: under `max_age` the edition stands if and
-        only if this is recent enough. Computed for what is asked, over distinct ancestors, and kept until a change.
-        """
-        floors = self._checked_floor
-        if edition in floors:
-            return floors[edition]
-        stack = [edition]
-        while stack:
-            top = stack[-1]
-            if top in floors:
-                stack.pop()
-                continue
-            waiting = [
-                premise
-                for row in self.standing_justifications(top)
-                for premise in self.premises(row)
-                if premise not in floors
-            ]
-            if waiting:
-                stack.extend(waiting)
-                continue
-            stack.pop()
-            floors[top] = min(self._own_floor(top), self.support_floor(top))
-        return floors[edition]
-
-    def support_floor(self, edition: int) -> int:
-        """The same for what it rests on alone. Its premises' floors must be known (ask `checked_floor` first)."""
-        if self.is_ground(edition):
-            return _EVER
-        return max(
-            (
-                min(self._checked_floor[premise] for premise in self.premises(row))
-                for row in self.standing_justifications(edition)
-            ),
-            default=0,
-        )
-
-    def standing_justifications(self, edition: int) -> list[int]:
-        """Rows of the justifications that stand."""
-        return [row for row in self.justifications(edition) if not self.fallen[row] and not self.withdrawn_support(row)]
-
-    def withdrawn_support(self, justification: int) -> tuple[Withdrawal, ...]:
-        """Standing withdrawals of an added justification."""
-        return self.support_withdrawals.get(self.entry_of[justification], ()) if self.support_withdrawals else ()
-
-    def _own_floor(self, edition: int) -> int:
-        return self.checked_us[edition] if self.kind[self.birth[edition]] == DEPENDENCY else _EVER
-
     # -- taking entries in --------------------------------------------------------------------------------------------
 
     def take_in(self, sealed: Sealed) -> None:
@@ -469,7 +432,14 @@ class Index:
         """The effect of one entry on validity. Entries come in the order of the log; `head` is left to the caller."""
         assert entry.seq == len(self.kind), f"entry {entry.seq} after {len(self.kind) - 1}"
         self._changed()
-        self.advance(entry.recorded_at_us)
+        moment_us = entry.recorded_at_us
+        if moment_us > self.clock_us:
+            self._pass_to(moment_us)
+        elif moment_us < self.clock_us:
+            self.rewind(moment_us)
+        self._now = entry.seq, moment_us
+        self.recorded_us.append(moment_us)
+        self.continues.append(entry.batch != entry.seq)
         for request in entry.requests:
             if request.idempotency_key is not None:
                 self.remember(request.idempotency_key, entry.seq)
@@ -588,6 +558,8 @@ class Index:
         self.first_event.append(NONE)
         self.checked_us.append(record.moment_us)
         self.checked_by.append(record.seq)
+        self.changes.last.append(NONE)
+        self.checks.last.append(NONE)
         if record.kind == "mutation":
             self._put(self.acted_us, edition, record.moment_us)
         for premises in record.because:
@@ -668,9 +640,10 @@ class Index:
             after |= withdrawal.flag
         if after == before:
             return
-        self._put(self.flags, edition, after)
+        self._note_state(edition)
+        self.flags[edition] = after
         self._mark_dirty(edition, self.birth[edition])
-        self._settle(edition)
+        self._settle(edition, noted=True)
         key = self.key_of[edition]
         if key != NONE and bool(before & CONDEMNING) != bool(after & CONDEMNING):
             count = self.condemned.get(key, 0) + (1 if after & CONDEMNING else -1)
@@ -749,6 +722,8 @@ class Index:
 
     def _mark_checked(self, edition: int, entry: Entry) -> None:
         if entry.moment_us >= self.checked_us[edition]:
+            self._moment()
+            self.checks.note(edition, self.checked_us[edition], self.checked_by[edition])
             self._put(self.checked_us, edition, entry.moment_us)
             self._put(self.checked_by, edition, entry.seq)
 
@@ -759,33 +734,37 @@ class Index:
         after = before | flag if up else before & ~flag
         if after != before:
             self._changed()
-            self._put(self.flags, edition, after)
+            self._note_state(edition)
+            self.flags[edition] = after
             self._mark_dirty(edition, self.birth[edition])
-            self._settle(edition)
+            self._settle(edition, noted=True)
 
     def _mark_dirty(self, edition: int, since: int) -> None:
         if self.dirty is not None:
             self.dirty[edition] = min(since, self.dirty.get(edition, since))
 
-    def _settle(self, edition: int) -> None:
-        """Bring an edition's validity in line with its own facts, and everything that rests on it."""
+    def _settle(self, edition: int, *, noted: bool = False) -> None:
+        """Bring an edition's validity in line with its own facts, and everything that rests on it.
+
+        `noted`: its state before has been written down.
+        """
         valid = not self.flags[edition] and (self.standing[edition] > 0 or self.is_ground(edition))
         if valid != self.valid[edition]:
+            if not noted:
+                self._note_state(edition)
             self._wave(edition, valid)
 
     def _wave(self, origin: int, valid: bool) -> None:
         """Validity spreads. All editions of a wave change in the same direction, each once: support is a DAG."""
-        journal, was_valid, dirty = self._journal, self._was_valid, self.dirty
+        journal, dirty, changes = self._journal, self.dirty, self.changes
         valids, flags, standing, fallen = self.valid, self.flags, self.standing, self.fallen
         next_use, leans, supports = self.next_use, self.leans, self.supports
         self._changed()
         step = -1 if valid else 1
         wave = [origin]
         for edition in wave:
-            if journal is not None:
-                journal.append((valids, edition, valids[edition]))
-            if was_valid is not None:
-                was_valid.setdefault(edition, valids[edition])
+            if edition != origin:
+                changes.note(edition, flags[edition] | (0 if valid else VALID))
             valids[edition] = valid
             if dirty is not None:
                 dirty[edition] = self.birth[edition]
@@ -819,4 +798,3 @@ def _rows_before(entries: int, column: array[int]) -> int:
 
 
 _NO_DIGEST = bytes(32)
-_EVER = 1 << 62

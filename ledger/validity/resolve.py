@@ -6,13 +6,13 @@ import difflib
 
 from ledger.errors import Ambiguous, NotFound
 from ledger.model.reference import Reference, parse_reference
-from ledger.validity.index import NONE, Index
+from ledger.validity.lookup import NONE, Lookup
 
 _SUGGEST_AMONG_MAX = 20_000
 """Beyond this many keys, looking for a near one would take longer than the answer is worth."""
 
 
-def resolve(index: Index, text: str) -> int:
+def resolve(index: Lookup, text: str) -> int:
     """The seq of the version a reference names; of an event, what it acts on: a record or an added justification.
 
     Raises Malformed, NotFound (with the nearest key where that helps), Ambiguous.
@@ -30,12 +30,12 @@ def resolve(index: Index, text: str) -> int:
     return index.current_version(key)
 
 
-def record_named(index: Index, seq: int) -> int:
+def record_named(index: Lookup, seq: int) -> int:
     """The version a resolved seq comes down to: itself, or what the added justification supports."""
     return seq if index.is_record(seq) else index.previous[seq]
 
 
-def name_of(index: Index, seq: int) -> str:
+def name_of(index: Lookup, seq: int) -> str:
     """How people name an entry: `key@version`, or `@seq` for what has no key."""
     edition = index.edition[seq]
     if not index.version[seq] or edition == NONE or index.key_of[edition] == NONE:
@@ -43,16 +43,16 @@ def name_of(index: Index, seq: int) -> str:
     return f"{index.key_names[index.key_of[edition]]}@{index.version[seq]}"
 
 
-def _resolve_entry(index: Index, seq: int) -> int:
-    if not 0 < seq < len(index.kind):
-        raise NotFound(f"there is no entry @{seq}; the ledger ends at @{len(index.kind) - 1}", ref=f"@{seq}")
+def _resolve_entry(index: Lookup, seq: int) -> int:
+    if not 0 < seq <= index.upto:
+        raise NotFound(f"there is no entry @{seq}; the ledger ends at @{index.upto}", ref=f"@{seq}")
     subject = index.subject[seq]
     if not subject:
         raise Ambiguous(f"entry @{seq} acts on several entries; name one of them", ref=f"@{seq}")
     return subject
 
 
-def _resolve_version(index: Index, key: int, reference: Reference) -> int:
+def _resolve_version(index: Lookup, key: int, reference: Reference) -> int:
     newest = index.version[index.newest_of_key[key]]
     if 1 <= (reference.version or 0) <= newest:
         for seq in index.versions(key):
@@ -61,7 +61,7 @@ def _resolve_version(index: Index, key: int, reference: Reference) -> int:
     raise NotFound(f"{reference.key!r} has versions 1 to {newest}, not {reference.version}", ref=reference.text)
 
 
-def _resolve_digest(index: Index, key: int, reference: Reference) -> int:
+def _resolve_digest(index: Lookup, key: int, reference: Reference) -> int:
     wanted = reference.digest or ""
     found = 0
     for seq in index.versions(key):
@@ -80,7 +80,7 @@ def _resolve_digest(index: Index, key: int, reference: Reference) -> int:
     return found
 
 
-def _nearest(index: Index, key: str) -> str:
+def _nearest(index: Lookup, key: str) -> str:
     if len(index.key_names) > _SUGGEST_AMONG_MAX:
         return ""
     near = difflib.get_close_matches(key, index.key_names, n=1, cutoff=0.8)

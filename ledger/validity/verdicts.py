@@ -8,7 +8,9 @@ from typing import NamedTuple
 from ledger.errors import Ambiguous, Malformed, NotFound
 from ledger.model.reference import Reference, parse_reference
 from ledger.model.verdict import AMENDED, FRESH, STALE, STALE_REASONS, UNKNOWN, Found, Verdict
-from ledger.validity.index import NONE, SUPERSEDED, WITHDRAWN, WRONG_FROM_BIRTH, Index
+from ledger.validity.index import Index
+from ledger.validity.lookup import NONE, SUPERSEDED, WITHDRAWN, WRONG_FROM_BIRTH, Lookup
+from ledger.validity.past import Past
 from ledger.validity.resolve import name_of, record_named, resolve
 
 _REASON_OF_FLAG = {1 << bit: reason for bit, reason in enumerate(STALE_REASONS[:7])}
@@ -25,7 +27,7 @@ class Step(NamedTuple):
 class Reader:
     """Reads an index as of its clock; with `max_age_us`, dependencies not verified since then count as fallen."""
 
-    def __init__(self, index: Index, max_age_us: int | None = None) -> None:
+    def __init__(self, index: Lookup, max_age_us: int | None = None) -> None:
         self.index = index
         self.cutoff_us = None if max_age_us is None else index.clock_us - max_age_us
         # Causes depend on the cutoff, which moves with the clock; without one they hold until something changes.
@@ -33,9 +35,14 @@ class Reader:
 
     def check(self, refs: Iterable[str]) -> list[Found]:
         """The verdict of each reference in the order asked, a fresh one as its seq. Never raises for a reference."""
-        if self.cutoff_us is not None:
-            return [self.verdict(ref) for ref in refs]
         index = self.index
+        if self.cutoff_us is None and isinstance(index, Index):
+            return self._check_now(index, refs)
+        if self.cutoff_us is None and isinstance(index, Past):
+            return self._check_then(index, refs)
+        return [self.verdict(ref) for ref in refs]
+
+    def _check_now(self, index: Index, refs: Iterable[str]) -> list[Found]:
         keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
         newest_of_key, newest_hex, edition_of = index.newest_of_key, index.newest_hex, index.edition
         found: list[Found] = []
@@ -56,6 +63,31 @@ class Reader:
                     if edition >= 0 and valid[edition]:
                         found.append(newest[edition])
                         continue
+            except (KeyError, AttributeError, TypeError):
+                pass
+            found.append(self.verdict(ref))
+        return found
+
+    def _check_then(self, past: Past, refs: Iterable[str]) -> list[Found]:
+        """The same of a past one: what is valid now and has not changed since was so then."""
+        index = past.today
+        keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
+        newest_of_key, newest_hex, edition_of = index.newest_of_key, index.newest_hex, index.edition
+        latest, changes, upto = index.changes.last, past.changes, past.upto
+        found: list[Found] = []
+        for ref in refs:
+            try:
+                name, digest_follows, text = ref.rpartition("@sha256:")
+                if digest_follows:
+                    key = keys[name]
+                    seq = newest_of_key[key]
+                    edition = edition_of[seq] if newest_hex[key] == text else NONE
+                else:
+                    edition = current[keys[ref]]
+                    seq = newest[edition] if edition >= 0 else 0
+                if edition >= 0 and seq <= upto and latest[edition] < changes and valid[edition]:
+                    found.append(seq)
+                    continue
             except (KeyError, AttributeError, TypeError):
                 pass
             found.append(self.verdict(ref))
@@ -228,5 +260,5 @@ class Reader:
         return None if self.reason(edition) else name_of(self.index, self.index.newest[edition])
 
 
-def _wrong_from_birth(index: Index, edition: int) -> bool:
+def _wrong_from_birth(index: Lookup, edition: int) -> bool:
     return bool(index.flags[edition] & WRONG_FROM_BIRTH)

@@ -150,7 +150,7 @@ def shown_slice(desk: Desk, found: view.GraphSlice) -> GraphSlice:
 def shown_ledger(desk: Desk) -> Ledger:
     """What the schema shows of a ledger as a whole."""
     with desk.service.reading() as reader:
-        head, clock_us = reader.index.head, reader.index.clock_us
+        head, clock_us = desk.service.live.head, reader.index.clock_us
         return Ledger(
             desk=desk,
             name=desk.name,

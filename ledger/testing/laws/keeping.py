@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 import rfc8785
 
-from ledger.errors import Corrupt, NoSuchLedger
+from ledger.clock import SECOND, format_moment
+from ledger.errors import Corrupt, ForeignRevision, Malformed, NoSuchLedger
 from ledger.model.canonical import digest_of
 from ledger.model.entry import Sealed
 from ledger.store.base import PAGE_ENTRIES, Store
@@ -154,6 +155,65 @@ class History:
         await page("record belief b 1 because a              -> @2 recorded fresh")
         await other("revoke a                                -> @2 revoked stale revoked, fell a@1")
         await page("check a b                                -> fresh; fresh")
+
+    async def test_a_check_as_of_a_revision(self, page: Page, desk: Desk) -> None:
+        """Law 12: a check `at` a revision answers as the ledger would have then, and so after it was opened anew."""
+        ledger, limit = page.ledger, format_moment(page.clock.now_us + 60 * SECOND)
+        first = await ledger.record("dependency", 1, key="p", valid_until=limit)
+        second = await ledger.record("belief", 1, key="b", because=[["p"]])
+        page.clock.wait(5)
+        third = await ledger.revoke("p")
+        fourth = await ledger.reinstate("p")
+        page.clock.wait(60)
+        fifth = await ledger.record("dependency", 2, key="q")
+        expected = {
+            first.revision: [("fresh", None, None), ("unknown", "not_found", None)],
+            second.revision: [("fresh", None, None), ("fresh", None, None)],
+            third.revision: [("stale", "revoked", "@3"), ("stale", "unsupported", "@3")],
+            fourth.revision: [("fresh", None, None), ("fresh", None, None)],
+            fifth.revision: [("stale", "expired", "@1"), ("stale", "unsupported", "@1")],
+        }
+        for _ in range(2):
+            for revision, verdicts in expected.items():
+                report = await page.ledger.check(["p", "b"], at=revision)
+                assert report.revision == revision
+                assert [(told.state, told.reason, told.cause) for told in report.verdicts] == verdicts
+            page = await desk.reopen(page)
+
+    async def test_a_check_as_of_a_moment(self, page: Page) -> None:
+        """Law 12: a moment means the last batch recorded by then, and that clock."""
+        begun_us = page.clock.now_us
+        await page("""
+            record     dependency p 1 valid_until +10s       -> @1 recorded fresh
+            wait       20s
+            record     dependency p 2                        -> @3 recorded fresh
+        """)
+        for seconds, entry, told in ((0, 1, None), (9, 1, None), (10, 1, "expired"), (19, 1, "expired"), (20, 3, None)):
+            report = await page.ledger.check(["p"], at=format_moment(begun_us + seconds * SECOND))
+            assert (report.verdicts[0].id, report.verdicts[0].reason) == (f"@{entry}", told), seconds
+            assert report.clock_us == begun_us + seconds * SECOND
+        before = await page.ledger.check(["p"], at=format_moment(begun_us - 1))
+        assert (before.verdicts[0].reason, before.revision) == ("not_found", f"{page.ledger.name}@0.00000000")
+
+    async def test_a_batch_has_no_inside(self, page: Page) -> None:
+        """Law 10: `at` falls on batch ends."""
+        whole = await page.ledger.apply(
+            [{"op": "record", "kind": "dependency", "key": key, "content": 1} for key in ("p", "q")]
+        )
+        first = next(iter(await page.ledger.entries(limit=1)))
+        report = await page.ledger.check(["p", "q"], at=f"{page.ledger.name}@1.{first.hash[:8]}")
+        assert report.fresh == ["p", "q"]
+        assert report.revision == whole.revision
+
+    async def test_what_is_no_past(self, page: Page) -> None:
+        """Law 12: a moment to come, or without zone, and a revision of another history are refused."""
+        await page("record dependency p 1       -> @1 recorded fresh")
+        for at in (format_moment(page.clock.now_us + SECOND), "2026-01-31T09:30:00", "yesterday"):
+            with pytest.raises(Malformed) as caught:
+                await page.ledger.check(["p"], at=at)
+            assert caught.value.details["field"] == "at"
+        with pytest.raises(ForeignRevision):
+            await page.ledger.check(["p"], at=f"{page.ledger.name}@1.00000000")
 
 
 class Chain:

@@ -1,0 +1,31 @@
+"""Which past is asked for: a revision, or a moment (law 12)."""
+
+from __future__ import annotations
+
+from ledger.clock import format_moment, parse_moment
+from ledger.errors import Malformed
+from ledger.model.entry import parse_revision
+from ledger.validity.index import Index
+from ledger.validity.past import Past
+
+
+def names_revision(at: str) -> bool:
+    """Whether `at` is a revision's token: no moment has an `@`."""
+    return isinstance(at, str) and "@" in at
+
+
+def past(index: Index, at: str) -> Past:
+    """The ledger as of a revision known here (its clock is when that was recorded) or a moment not after now.
+
+    Batches are whole: a revision within one means its end. Raises Malformed.
+    """
+    if names_revision(at):
+        upto = index.batch_end(parse_revision(at, "at").seq)
+        return Past(index, upto, index.recorded_us[upto])
+    try:
+        moment_us = parse_moment(at)
+    except Malformed as error:
+        raise Malformed(f"at: {error}; or a revision, like main@1042.9f3c1a2b", field="at") from None
+    if moment_us > index.clock_us:
+        raise Malformed(f"at: {at} is after now, {format_moment(index.clock_us)}", field="at")
+    return Past(index, index.seq_at(moment_us), moment_us)

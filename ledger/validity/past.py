@@ -1,0 +1,157 @@
+"""The index as it was: the same columns, looked up as of an earlier entry and clock (law 12).
+
+Nothing is replayed and nothing copied. What never changes is the index's own; of the rest the trail tells what stood
+there then, and what came later is passed over: chains begin with the newest.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from ledger.validity.index import VALID, Index
+from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH, Lookup
+from ledger.validity.trail import Fact, Trail
+
+_UNCHANGING = (
+    *("kind", "subject", "edition", "version", "previous", "digest", "key_of", "birth", "older"),
+    *("supports", "entry_of", "next_justification", "edges_from", "premise", "leans", "next_use"),
+    *("event_entry", "next_event", "key_kind", "added"),
+)
+
+
+class _Then:
+    """A column or dict of which each place is looked up when it is asked for; None: nothing stood there."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: Callable[[Any], Any]) -> None:
+        self._of = of
+
+    def __getitem__(self, place: Any) -> Any:
+        found = self._of(place)
+        if found is None:
+            raise KeyError(place)
+        return found
+
+    def get(self, place: Any, default: Any = None) -> Any:
+        found = self._of(place)
+        return default if found is None else found
+
+
+class Past(Lookup):
+    """A ledger's validity as of entry `upto`, the last of its batch, and a clock not before that was recorded.
+
+    Good for as long as the index does not change: its owner holds the lock.
+    """
+
+    def __init__(self, index: Index, upto: int, clock_us: int) -> None:
+        self.today = index
+        self.upto = upto
+        self.clock_us = clock_us
+        self.memo = {}
+        self._checked_floor = {}
+        for name in _UNCHANGING:
+            setattr(self, name, getattr(index, name))
+
+        line = index.timeline
+        moments = line.upto(upto, clock_us)
+        later = moments < len(line)
+        self.changes = line.changes[moments] if later else len(index.changes)
+        self._checks = line.checks[moments] if later else len(index.checks)
+
+        self.flags = _Then(lambda edition: self._state(edition) & ~VALID)
+        self.valid = _Then(lambda edition: self._state(edition) >> 7)
+        self.checked_us = _Then(lambda edition: self._before(index.checks, 0, self._checks, index.checked_us, edition))
+        self.checked_by = _Then(lambda edition: self._before(index.checks, 1, self._checks, index.checked_by, edition))
+        self.newest = _Then(self._newest)
+        self.younger = _Then(self._younger)
+        self.youngest = _Then(self._youngest)
+        self.current = _Then(self._current)
+        self.newest_of_key = _Then(self._newest_of_key)
+        self.fallen = _Then(lambda row: sum(not self.valid[premise] for premise in self.premises(row)))
+        self.standing = _Then(lambda edition: len(self.standing_justifications(edition)))
+        self.first_justification = _Then(self._first_justification)
+        self.first_use = _Then(self._first_use)
+        self.first_event = _Then(self._first_event)
+        self.keys = _Then(self._key)
+        for name in ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences"):
+            setattr(self, name, _facts(getattr(index, name), moments))
+
+    @cached_property
+    def key_names(self) -> list[str]:  # type: ignore[override]
+        """Keys have their rows in the order of their first entries."""
+        names = self.today.key_names
+        return names[: bisect_left(range(len(names)), True, key=lambda key: not self.newest_of_key[key])]
+
+    @cached_property
+    def acted_us(self) -> dict[int, int]:  # type: ignore[override]
+        return {edition: us for edition, us in self.today.acted_us.items() if self.birth[edition] <= self.upto}
+
+    def _state(self, edition: int) -> int:
+        index = self.today
+        change = index.changes.change_after(edition, self.changes)
+        if change == NONE:
+            return index.flags[edition] | (VALID if index.valid[edition] else 0)
+        return index.changes.before[0][change]
+
+    def _before(self, trail: Trail, which: int, upto: int, today: Any, place: int) -> int:
+        change = trail.change_after(place, upto)
+        value: int = today[place] if change == NONE else trail.before[which][change]
+        return value
+
+    def _newest(self, edition: int) -> int:
+        seq = self.today.newest[edition]
+        while seq > self.upto or self.edition[seq] != edition:
+            seq = self.previous[seq]
+        return seq
+
+    def _newest_of_key(self, key: int) -> int:
+        seq = self.today.newest_of_key[key]
+        while seq > self.upto:
+            seq = self.previous[seq]
+        return seq
+
+    def _younger(self, edition: int) -> int:
+        younger = self.today.younger[edition]
+        return younger if younger != NONE and self.birth[younger] <= self.upto else NONE
+
+    def _youngest(self, key: int) -> int:
+        edition = self.today.youngest[key]
+        while edition != NONE and self.birth[edition] > self.upto:
+            edition = self.older[edition]
+        return edition
+
+    def _current(self, key: int) -> int:
+        edition = self._youngest(key)
+        while edition != NONE and self._state(edition) & WRONG_FROM_BIRTH:
+            edition = self.older[edition]
+        return edition
+
+    def _first_justification(self, edition: int) -> int:
+        row = self.today.first_justification[edition]
+        while row != NONE and self.entry_of[row] > self.upto:
+            row = self.next_justification[row]
+        return row
+
+    def _first_use(self, edition: int) -> int:
+        edge = self.today.first_use[edition]
+        while edge != NONE and self.entry_of[self.leans[edge]] > self.upto:
+            edge = self.next_use[edge]
+        return edge
+
+    def _first_event(self, edition: int) -> int:
+        row = self.today.first_event[edition]
+        while row != NONE and self.event_entry[row] > self.upto:
+            row = self.next_event[row]
+        return row
+
+    def _key(self, name: str) -> int | None:
+        key = self.today.keys.get(name)
+        return None if key is None or not self._newest_of_key(key) else key
+
+
+def _facts(fact: Fact[Any], moments: int) -> _Then:
+    return _Then(lambda place: fact.was(place, moments))

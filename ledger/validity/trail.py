@@ -1,0 +1,99 @@
+"""What was before: the earlier values of whatever changes, so that a past moment is looked up and never replayed.
+
+Where the log of changes stood at each moment is told by `Timeline`; what stood at a place then, by `Trail` (numbers, in
+columns) and `Fact` (rare things, in a dict). All grow with the changes, and are cut when changes are undone.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+NONE = -1
+
+
+class Trail:
+    """The changes of some columns, in order: at which place, and what they held there before."""
+
+    def __init__(self, *typecodes: str) -> None:
+        self.last = array("i")  # by place: its latest change, or NONE
+        self.place = array("i")  # by change
+        self.earlier = array("i")  # the change of the same place before
+        self.before = tuple(array(typecode) for typecode in typecodes)
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def note(self, place: int, *before: int) -> None:
+        self.earlier.append(self.last[place])
+        self.last[place] = len(self.place)
+        self.place.append(place)
+        for column, value in zip(self.before, before, strict=True):
+            column.append(value)
+
+    def change_after(self, place: int, upto: int) -> int:
+        """The first change of a place after the first `upto` changes of all; NONE if it still is as it was then."""
+        change, found = self.last[place], NONE
+        while change >= upto:
+            change, found = self.earlier[change], change
+        return found
+
+    def cut(self, upto: int) -> None:
+        """Forget all changes but the first `upto`; the values are put back by the caller."""
+        last, place, earlier = self.last, self.place, self.earlier
+        for change in range(len(place) - 1, upto - 1, -1):
+            last[place[change]] = earlier[change]
+        for column in (place, earlier, *self.before):
+            del column[upto:]
+
+
+class Fact(dict[int, T], Generic[T]):
+    """A dict that knows what was in it: of each place the values before its changes, with the moment of the change.
+
+    It changes by `Index._put` and `_drop` alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.earlier: dict[int, list[tuple[int, T | None]]] = {}
+
+    def note(self, place: int, moment: int) -> None:
+        self.earlier.setdefault(place, []).append((moment, super().get(place)))
+
+    def forget(self, place: int) -> None:
+        """The latest change has been undone."""
+        self.earlier[place].pop()
+
+    def was(self, place: int, moments: int) -> T | None:
+        """What stood at a place when so many moments had been."""
+        for moment, before in self.earlier.get(place, ()):
+            if moment >= moments:
+                return before
+        return super().get(place)
+
+
+class Timeline:
+    """The moments at which anything changed, in order: an entry, or time that passed behind one.
+
+    Both the entry and the clock never decrease along it; so a look at the past, whose clock is part of the question,
+    is a position here.
+    """
+
+    def __init__(self) -> None:
+        self.seq = array("i")
+        self.clock_us = array("q")
+        self.changes = array("i")  # so many states had changed before
+        self.checks = array("i")  # so many `checked_us`
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def upto(self, seq: int, clock_us: int) -> int:
+        """How many of the moments had been as of an entry and a clock."""
+        return min(bisect_right(self.seq, seq), bisect_right(self.clock_us, clock_us))
+
+    def cut(self, upto: int) -> None:
+        del self.seq[upto:], self.clock_us[upto:], self.changes[upto:], self.checks[upto:]
