@@ -24,7 +24,6 @@ DEPENDENCY = KIND_CODES["dependency"]
 MUTATION = KIND_CODES["mutation"]
 
 NONE = -1
-_MISSING = object()
 
 
 class Withdrawal(NamedTuple):
