@@ -68,6 +68,7 @@ class AsyncLedger(
     reference raise NotFound, Ambiguous or Malformed. `check` never raises for a reference: unknown is a verdict.
 
     Reads take `at_least`, a revision such as `result.revision`: the answer is not older, whichever process wrote it.
+    With `at`, a revision or a moment (RFC 3339), they answer as the ledger would have then.
     ForeignRevision is raised for one of another ledger or history, Behind (by `check`: unknown) for one that this
     process does not hear of in time.
     """
@@ -181,49 +182,63 @@ class AsyncLedger(
         """
         return await self._service.check(refs, max_age_s, at=at, at_least=at_least, full=full)
 
-    async def why(self, ref: str, *, max_age_s: float | None = None, at_least: str | None = None) -> Explanation:
+    async def why(
+        self, ref: str, *, max_age_s: float | None = None, at: str | None = None, at_least: str | None = None
+    ) -> Explanation:
         """The verdict, and the path from the root cause to it."""
         await self._service.reach(at_least)
-        return await self._service.why(ref, max_age_s)
+        return await self._service.why(ref, max_age_s, at=at)
 
-    async def entry(self, ref: str, *, at_least: str | None = None) -> EntryView:
+    async def entry(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> EntryView:
         """The entry a reference names; `@42` names an event itself."""
         await self._service.reach(at_least)
-        return await self._service.entry(ref)
+        return await self._service.entry(ref, at=at)
 
     async def _entries(
-        self, wanted: Wanted, after: int, limit: int, content: bool, at_least: str | None
+        self, wanted: Wanted, after: int, limit: int, content: bool, at: str | None, at_least: str | None
     ) -> list[EntryView]:
         await self._service.reach(at_least)
-        return await self._service.entries(wanted, after=after, limit=limit, content=content)
+        return await self._service.entries(wanted, after=after, limit=limit, content=content, at=at)
 
-    async def history(self, ref: str, *, at_least: str | None = None) -> list[EntryView]:
+    async def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> list[EntryView]:
         """Every version of a key and every event about them, oldest first."""
         await self._service.reach(at_least)
-        return await self._service.history(ref)
+        return await self._service.history(ref, at=at)
 
     async def causes(
-        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+        self,
+        ref: str,
+        *,
+        depth: int | None = None,
+        limit: int = GRAPH_NODES_MAX,
+        at: str | None = None,
+        at_least: str | None = None,
     ) -> GraphSlice:
         """What it rests on, and what felled any of that."""
         await self._service.reach(at_least)
-        return await self._service.causes(ref, depth, limit)
+        return await self._service.causes(ref, depth, limit, at=at)
 
     async def consequences(
-        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+        self,
+        ref: str,
+        *,
+        depth: int | None = None,
+        limit: int = GRAPH_NODES_MAX,
+        at: str | None = None,
+        at_least: str | None = None,
     ) -> GraphSlice:
         """What rests on it."""
         await self._service.reach(at_least)
-        return await self._service.consequences(ref, depth, limit)
+        return await self._service.consequences(ref, depth, limit, at=at)
 
-    async def remediation(self, *, at_least: str | None = None) -> list[Remedy]:
+    async def remediation(self, *, at: str | None = None, at_least: str | None = None) -> list[Remedy]:
         """Executed mutations that lost their ground (law 16)."""
         await self._service.reach(at_least)
-        return await self._service.remediation()
+        return await self._service.remediation(at=at)
 
-    async def status(self) -> Status:
+    async def status(self, *, at: str | None = None) -> Status:
         """Head and counts."""
-        return await self._service.status()
+        return await self._service.status(at=at)
 
     async def audit(self, *, progress: AuditProgress | None = None) -> AuditReport:
         """Compute everything again from nothing and compare (law 13)."""

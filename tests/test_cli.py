@@ -127,6 +127,9 @@ def test_check_as_of_the_past(page: Terminal) -> None:
     for at in (before["revision"], before["clock"]):
         told = page.json("check", "docs/config", "--at", at)
         assert (told["revision"], told["verdicts"]) == (before["revision"], before["verdicts"])
+    for command in (["why"], ["history"], ["causes"], ["consequences"], ["entries"], ["remediation"], ["status"]):
+        ref = ["docs/config"] if command[0] not in ("entries", "remediation", "status") else []
+        assert page.json(*command, *ref, "--at", before["revision"])["revision"] == before["revision"], command
     refused = page.run("check", "docs/config", "--at", "yesterday")
     assert (refused.exit_code, "(malformed)" in refused.stderr) == (2, True)
 

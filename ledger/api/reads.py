@@ -51,6 +51,7 @@ EXPORT_BYTES = 64 << 10
 SEND_S = 30.0
 """How long a reader of an export may take none of it."""
 
+At = Annotated[str | None, Field(description="A revision, or a moment (RFC 3339): what would have been answered then.")]
 AtLeast = Annotated[str | None, Field(description="A revision that the answer is not older than.")]
 MaxAge = Annotated[float | None, Field(ge=0, description="Seconds after which what nobody looked at counts as fallen.")]
 
@@ -67,7 +68,11 @@ class Asked(BaseModel):
     at_least: AtLeast = None
 
 
-class OfOne(Asked):
+class AsOf(Asked):
+    at: At = None
+
+
+class OfOne(AsOf):
     ref: Annotated[str, Field(description="key, key@3, key@sha256:9f2c11aa or @42.")]
 
 
@@ -80,7 +85,7 @@ class Around(OfOne):
     limit: Annotated[int, Field(ge=1, description=f"At most so many nodes, and {GRAPH_NODES_MAX:,}.")] = GRAPH_NODES_MAX
 
 
-class Filter(Asked):
+class Filter(AsOf):
     """`Wanted`, as parameters."""
 
     kinds: Annotated[list[Kind] | None, Field(description="Only of these kinds.")] = None
@@ -96,7 +101,7 @@ class Filter(Asked):
     recorded_before: Annotated[Moment | None, Field(description="Only recorded earlier.")] = None
 
     def wanted(self) -> Wanted:
-        return Wanted(**self.model_dump(include=set(Filter.model_fields) - set(Asked.model_fields)))
+        return Wanted(**self.model_dump(include=set(Filter.model_fields) - set(AsOf.model_fields)))
 
 
 class Listing(Filter):
@@ -144,45 +149,45 @@ class Reads:
 
     async def entry(self, ledger: LedgerName, asked: Annotated[OfOne, Query()]) -> Response:
         """The entry a reference names; `@42` names an event itself."""
-        service, revision = await self._as_of(ledger, asked.at_least)
-        return _Told(await service.entry(asked.ref), revision)
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        return _Told(await service.entry(asked.ref, at=asked.at), revision)
 
     async def entries(self, ledger: LedgerName, asked: Annotated[Listing, Query()]) -> Response:
         """Entries in the order of the log."""
-        service, revision = await self._as_of(ledger, asked.at_least)
-        seqs = await service.find(asked.wanted(), after=asked.after, limit=asked.limit + 1)
-        views = await _shown(service, seqs[: asked.limit], content=asked.content)
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        seqs = await service.find(asked.wanted(), after=asked.after, limit=asked.limit + 1, at=asked.at)
+        views = await _shown(service, seqs[: asked.limit], content=asked.content, at=asked.at)
         return _Told(EntryPage(revision, tuple(views), more=len(seqs) > len(views)), revision)
 
     async def why(self, ledger: LedgerName, asked: Annotated[Why, Query()]) -> Response:
         """The verdict, and the path from the root cause to it."""
-        service, revision = await self._as_of(ledger, asked.at_least)
-        return _Told(await service.why(asked.ref, asked.max_age_s), revision)
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        return _Told(await service.why(asked.ref, asked.max_age_s, at=asked.at), revision)
 
     async def history(self, ledger: LedgerName, asked: Annotated[OfOne, Query()]) -> Response:
         """Every version of a key and every event about them, oldest first."""
-        service, revision = await self._as_of(ledger, asked.at_least)
-        return _Told(History(revision, tuple(await service.history(asked.ref))), revision)
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        return _Told(History(revision, tuple(await service.history(asked.ref, at=asked.at))), revision)
 
     async def causes(self, ledger: LedgerName, asked: Annotated[Around, Query()]) -> Response:
         """What it rests on, and what felled any of that."""
-        service, revision = await self._as_of(ledger, asked.at_least)
-        return _Told(await service.causes(asked.ref, asked.depth, asked.limit), revision)
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        return _Told(await service.causes(asked.ref, asked.depth, asked.limit, at=asked.at), revision)
 
     async def consequences(self, ledger: LedgerName, asked: Annotated[Around, Query()]) -> Response:
         """What rests on it."""
-        service, revision = await self._as_of(ledger, asked.at_least)
-        return _Told(await service.consequences(asked.ref, asked.depth, asked.limit), revision)
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        return _Told(await service.consequences(asked.ref, asked.depth, asked.limit, at=asked.at), revision)
 
-    async def remediation(self, ledger: LedgerName, asked: Annotated[Asked, Query()]) -> Response:
+    async def remediation(self, ledger: LedgerName, asked: Annotated[AsOf, Query()]) -> Response:
         """Executed mutations that lost their ground: those to repair first, then those that lapsed."""
-        service, revision = await self._as_of(ledger, asked.at_least)
-        return _Told(Remediation(revision, tuple(await service.remediation())), revision)
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        return _Told(Remediation(revision, tuple(await service.remediation(at=asked.at))), revision)
 
-    async def status(self, ledger: LedgerName, asked: Annotated[Asked, Query()]) -> Response:
+    async def status(self, ledger: LedgerName, asked: Annotated[AsOf, Query()]) -> Response:
         """Head, counts and lag."""
-        service, revision = await self._as_of(ledger, asked.at_least)
-        return _Told(await service.status(), revision)
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        return _Told(await service.status(at=asked.at), revision)
 
     async def audit(self, ledger: LedgerName, asked: Annotated[Asked, Query()]) -> Response:
         """Compute everything again from nothing and compare. It takes some seconds for each 100,000 entries."""
@@ -196,20 +201,19 @@ class Reads:
         lines = export_entries(service) if asked.entries else export_commands(service)
         return _Lines(_gathered(lines), revision)
 
-    async def _as_of(self, ledger: str, at_least: str | None) -> tuple[LedgerService, str]:
-        """A ledger, and a revision that what is read from now on is not older than."""
+    async def _as_of(self, ledger: str, at_least: str | None, at: str | None = None) -> tuple[LedgerService, str]:
+        """A ledger, and the revision asked for: what is read from now on is not older, or just as of then."""
         service = await self.ledgers.get(ledger)
         await service.reach(at_least)
-        await service.follower.refresh()
-        return service, service.live.revision
+        return service, await service.revision_at(at)
 
 
-async def _shown(service: LedgerService, seqs: Sequence[int], *, content: bool) -> list[EntryView]:
+async def _shown(service: LedgerService, seqs: Sequence[int], *, content: bool, at: str | None) -> list[EntryView]:
     """These entries, or the first of them where their contents are too much for one answer."""
     views: list[EntryView] = []
     room_bytes = CONTENTS_BYTES
     for start in range(0, len(seqs), CONTENTS_ENTRIES):
-        for seen in await service.seen(seqs[start : start + CONTENTS_ENTRIES], content=content):
+        for seen in await service.seen(seqs[start : start + CONTENTS_ENTRIES], content=content, at=at):
             room_bytes -= seen.content_bytes
             views.append(seen.view)
             if room_bytes <= 0:

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 EXIT_NOT_SO = 1
 
 
+_at = click.option("--at", metavar="WHEN", help="As of a past revision, or a moment like 2026-01-31T09:30:00Z.")
+
+
+def _revision(ledger: AnyLedger, at: str | None) -> str:
+    return ledger.revision if at is None else ledger.check([], at=at).revision
+
+
 @click.command(short_help="Say of references whether they are fresh.")
 @click.argument("refs", nargs=-1, required=True, metavar="REF…|-")
 @click.option(
@@ -43,7 +50,7 @@ EXIT_NOT_SO = 1
     metavar="SECONDS",
     help="Count a dependency as fallen that was not verified since.",
 )
-@click.option("--at", metavar="WHEN", help="As of a past revision, or a moment like 2026-01-31T09:30:00Z.")
+@_at
 @click.option("--at-least", metavar="TOKEN", help="As of this revision or later, like main@1042.9f3c1a2b.")
 @placed
 def check(place: Place, refs: tuple[str, ...], max_age: float | None, at: str | None, at_least: str | None) -> int:
@@ -82,22 +89,24 @@ def _refs_from_input() -> list[str]:
     metavar="SECONDS",
     help="Count a dependency as fallen that was not verified since.",
 )
+@_at
 @placed
-def why(place: Place, ref: str, max_age: float | None) -> None:
+def why(place: Place, ref: str, max_age: float | None, at: str | None) -> None:
     """Say why REF is what it is: the path from the root cause to it."""
     with place.reading() as ledger:
-        explanation = ledger.why(ref, max_age_s=max_age)
+        explanation = ledger.why(ref, max_age_s=max_age, at=at)
     place.answer(explanation.as_dict, lambda: explanation_lines(explanation))
 
 
 @click.command(short_help="All versions, and what happened to them.")
 @click.argument("ref")
+@_at
 @placed
-def history(place: Place, ref: str) -> None:
+def history(place: Place, ref: str, at: str | None) -> None:
     """Show all versions of what REF names, and all that happened to them."""
     with place.reading() as ledger:
-        entries = ledger.history(ref)
-        revision = ledger.revision
+        entries = ledger.history(ref, at=at)
+        revision = _revision(ledger, at)
     place.answer(
         lambda: History(revision, tuple(entries)).as_dict(),
         lambda: [*entry_lines(entries), footer(revision)],
@@ -119,22 +128,24 @@ _limit = click.option(
 @click.argument("ref")
 @_depth
 @_limit
+@_at
 @placed
-def causes(place: Place, ref: str, depth: int | None, limit: int) -> None:
+def causes(place: Place, ref: str, depth: int | None, limit: int, at: str | None) -> None:
     """Draw what REF rests on, and what felled any of that."""
     with place.reading() as ledger:
-        _draw(place, ledger.causes(ref, depth=depth, limit=limit), up=True)
+        _draw(place, ledger.causes(ref, depth=depth, limit=limit, at=at), up=True)
 
 
 @click.command(short_help="Draw what rests on a reference.")
 @click.argument("ref")
 @_depth
 @_limit
+@_at
 @placed
-def consequences(place: Place, ref: str, depth: int | None, limit: int) -> None:
+def consequences(place: Place, ref: str, depth: int | None, limit: int, at: str | None) -> None:
     """Draw what rests on REF."""
     with place.reading() as ledger:
-        _draw(place, ledger.consequences(ref, depth=depth, limit=limit), up=False)
+        _draw(place, ledger.consequences(ref, depth=depth, limit=limit, at=at), up=False)
 
 
 def _draw(place: Place, graph: GraphSlice, *, up: bool) -> None:
@@ -167,12 +178,13 @@ def _draw(place: Place, graph: GraphSlice, *, up: bool) -> None:
     help="At most so many.",
 )
 @click.option("--content/--no-content", default=True, help="With what records say, or without.")
+@_at
 @placed
-def entries(place: Place, kinds: tuple[str, ...], limit: int, **wanted: Any) -> None:
+def entries(place: Place, kinds: tuple[str, ...], limit: int, at: str | None, **wanted: Any) -> None:
     """List entries in the order they were recorded; all that is asked for must fit."""
     with place.reading() as ledger:
-        found = ledger.entries(kinds=kinds or None, limit=limit + 1, **wanted)
-        revision = ledger.revision
+        found = ledger.entries(kinds=kinds or None, limit=limit + 1, at=at, **wanted)
+        revision = _revision(ledger, at)
     more = len(found) > limit
     found = found[:limit]
     hint = f"more: --after {found[-1].seq}" if more else ""
@@ -183,12 +195,13 @@ def entries(place: Place, kinds: tuple[str, ...], limit: int, **wanted: Any) -> 
 
 
 @click.command(short_help="List mutations that lost their ground.")
+@_at
 @placed
-def remediation(place: Place) -> None:
+def remediation(place: Place, at: str | None) -> None:
     """List executed mutations that lost their ground: those to repair, then those that only lapsed."""
     with place.reading() as ledger:
-        remedies = ledger.remediation()
-        revision = ledger.revision
+        remedies = ledger.remediation(at=at)
+        revision = _revision(ledger, at)
     needed = sum(remedy.needed for remedy in remedies)
     place.answer(
         lambda: Remediation(revision, tuple(remedies)).as_dict(),
@@ -200,11 +213,12 @@ def remediation(place: Place) -> None:
 
 
 @click.command(short_help="Head, full hash, lag and counts.")
+@_at
 @placed
-def status(place: Place) -> None:
+def status(place: Place, at: str | None) -> None:
     """Show where the ledger stands: its head with the full hash, how long ago that was heard, and what it holds."""
     with place.reading() as ledger:
-        found = ledger.status()
+        found = ledger.status(at=at)
     place.answer(found.as_dict, lambda: status_lines(found, place.address))
 
 

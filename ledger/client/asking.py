@@ -142,16 +142,18 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
         found = [next(verdicts) if _is_text(ref) else Verdict(str(ref), UNKNOWN, "malformed") for ref in asked]
         return Report(told.revision, clock_us, asked, found)
 
-    def why(self, ref: str, *, max_age_s: float | None = None, at_least: str | None = None) -> Steps[Explanation]:
+    def why(
+        self, ref: str, *, max_age_s: float | None = None, at: str | None = None, at_least: str | None = None
+    ) -> Steps[Explanation]:
         """The verdict, and the path from the root cause to it."""
-        return self._read(Explanation, "why", at_least, ref=_text(ref), max_age_s=_span(max_age_s))
+        return self._read(Explanation, "why", at_least, at=at, ref=_text(ref), max_age_s=_span(max_age_s))
 
-    def entry(self, ref: str, *, at_least: str | None = None) -> Steps[EntryView]:
+    def entry(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> Steps[EntryView]:
         """The entry a reference names; `@42` names an event itself."""
-        return self._read(EntryView, "entry", at_least, ref=_text(ref))
+        return self._read(EntryView, "entry", at_least, at=at, ref=_text(ref))
 
     def _entries(
-        self, wanted: Wanted, after: int, limit: int, content: bool, at_least: str | None
+        self, wanted: Wanted, after: int, limit: int, content: bool, at: str | None, at_least: str | None
     ) -> Steps[list[EntryView]]:
         found: list[EntryView] = []
         more = wanted.kinds != []  # of no kind there is none; to name none over HTTP means all
@@ -160,6 +162,7 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
                 EntryPage,
                 "entries",
                 at_least,
+                at=at,
                 **asdict(wanted),
                 after=found[-1].seq if found else after,
                 limit=min(limit - len(found), PAGE_ENTRIES),
@@ -169,29 +172,41 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
             more = page.more and bool(page.entries)
         return found
 
-    def history(self, ref: str, *, at_least: str | None = None) -> Steps[list[EntryView]]:
+    def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> Steps[list[EntryView]]:
         """Every version of a key and every event about them, oldest first."""
-        return list((yield from self._read(History, "history", at_least, ref=_text(ref))).entries)
+        return list((yield from self._read(History, "history", at_least, at=at, ref=_text(ref))).entries)
 
     def causes(
-        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+        self,
+        ref: str,
+        *,
+        depth: int | None = None,
+        limit: int = GRAPH_NODES_MAX,
+        at: str | None = None,
+        at_least: str | None = None,
     ) -> Steps[GraphSlice]:
         """What it rests on, and what felled any of that."""
-        return self._read(GraphSlice, "causes", at_least, ref=_text(ref), depth=depth, limit=limit)
+        return self._read(GraphSlice, "causes", at_least, at=at, ref=_text(ref), depth=depth, limit=limit)
 
     def consequences(
-        self, ref: str, *, depth: int | None = None, limit: int = GRAPH_NODES_MAX, at_least: str | None = None
+        self,
+        ref: str,
+        *,
+        depth: int | None = None,
+        limit: int = GRAPH_NODES_MAX,
+        at: str | None = None,
+        at_least: str | None = None,
     ) -> Steps[GraphSlice]:
         """What rests on it."""
-        return self._read(GraphSlice, "consequences", at_least, ref=_text(ref), depth=depth, limit=limit)
+        return self._read(GraphSlice, "consequences", at_least, at=at, ref=_text(ref), depth=depth, limit=limit)
 
-    def remediation(self, *, at_least: str | None = None) -> Steps[list[Remedy]]:
+    def remediation(self, *, at: str | None = None, at_least: str | None = None) -> Steps[list[Remedy]]:
         """Executed mutations that lost their ground (law 16)."""
-        return list((yield from self._read(Remediation, "remediation", at_least)).remediation)
+        return list((yield from self._read(Remediation, "remediation", at_least, at=at)).remediation)
 
-    def status(self) -> Steps[Status]:
+    def status(self, *, at: str | None = None) -> Steps[Status]:
         """Head, counts, and the service's lag."""
-        return self._read(Status, "status", None)
+        return self._read(Status, "status", None, at=at)
 
     def audit(self, *, progress: AuditProgress | None = None) -> Steps[AuditReport]:
         """Compute everything again from nothing and compare (law 13). A service tells no `progress` of it."""

@@ -33,7 +33,9 @@ class Listing(ABC, Generic[Listed]):
     """`entries`. `Listed` is what a caller gets: the entries, or what will give them."""
 
     @abstractmethod
-    def _entries(self, wanted: Wanted, after: int, limit: int, content: bool, at_least: str | None) -> Listed: ...
+    def _entries(
+        self, wanted: Wanted, after: int, limit: int, content: bool, at: str | None, at_least: str | None
+    ) -> Listed: ...
 
     def entries(
         self,
@@ -50,6 +52,7 @@ class Listing(ABC, Generic[Listed]):
         after: int = 0,
         limit: int = 100,
         content: bool = True,
+        at: str | None = None,
         at_least: str | None = None,
     ) -> Listed:
         """At most `limit` entries after entry `after`, in the order of the log, that fit all that is given.
@@ -70,4 +73,4 @@ class Listing(ABC, Generic[Listed]):
             recorded_since=recorded_since,
             recorded_before=recorded_before,
         )
-        return self._entries(wanted, after, limit, content, at_least)
+        return self._entries(wanted, after, limit, content, at, at_least)

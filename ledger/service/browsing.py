@@ -55,5 +55,5 @@ def kinds_counted(index: Lookup) -> Counter[str]:
 def states_counted(reader: Reader) -> Counter[tuple[str, str | None]]:
     """Keys by the state and reason of their current version."""
     index = reader.index
-    reasons = (reader.reason(index.edition[index.current_version(key)]) for key in range(len(index.key_names)))
+    reasons = (reader.reason(index.edition[index.current_version(key)]) for key in range(index.key_count))
     return Counter((FRESH if reason is None else STALE, reason) for reason in reasons)

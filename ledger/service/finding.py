@@ -45,9 +45,12 @@ async def find(
     codes = None if wanted.kinds is None else {KIND_CODES[_one_of(KIND_CODES, kind, "kinds")] for kind in wanted.kinds}
     _one_of((None, *STATES), wanted.state, "state")
     _one_of((None, *REASONS), wanted.reason, "reason")
-    seqs: Sequence[int] = _beyond(after, await _span(store, live, wanted), newest_first)
+    with live.durable:
+        upto = read().index.upto
+    seqs: Sequence[int] = _beyond(after, await _span(store, live.name, upto, wanted), newest_first)
     if wanted.about is not None:
-        with live.durable as index:
+        with live.durable:
+            index = read().index
             about = entries_about(index, index.edition[resolve(index, wanted.about)])
         seqs = [seq for seq in about if seq in seqs]
     if newest_first:
@@ -123,12 +126,12 @@ async def _by_actor(store: Store, ledger: str, seqs: Sequence[int], actor: str, 
     return found
 
 
-async def _span(store: Store, live: Live, wanted: Wanted) -> range:
+async def _span(store: Store, ledger: str, upto: int, wanted: Wanted) -> range:
     """The entries recorded in the time asked for. `recorded_at` never decreases, so a few looks find both ends."""
-    end = live.head.seq + 1
+    end = upto + 1
     since, before = wanted.recorded_since, wanted.recorded_before
-    first = 1 if since is None else await _first_at(store, live.name, _moment_us(since, "recorded_since"), end)
-    stop = end if before is None else await _first_at(store, live.name, _moment_us(before, "recorded_before"), end)
+    first = 1 if since is None else await _first_at(store, ledger, _moment_us(since, "recorded_since"), end)
+    stop = end if before is None else await _first_at(store, ledger, _moment_us(before, "recorded_before"), end)
     return range(first, max(first, stop))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
 from ledger.model.change import Change
-from ledger.model.entry import Entry, Sealed
+from ledger.model.entry import EMPTY, Entry, Head, Sealed, head_after, revision_token
 from ledger.model.listing import Wanted
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
@@ -224,11 +224,9 @@ class LedgerService:
         refs = list(refs)
         try:
             await self.reach(at_least)
-            if at is not None and names_revision(at):
-                await self.follower.reach(at, "at")
             if full:
                 await self.follower.hear()
-            await self.follower.refresh()
+            await self._ready(at)
         except Behind:
             return self._judged(refs, max_age_s, behind=True)
         return self._judged(refs, max_age_s, at)
@@ -267,93 +265,115 @@ class LedgerService:
             found = [Verdict(str(ref), UNKNOWN, "behind") for ref in refs] if behind else reader.check(refs)
             return Report(self.live.revision_of(reader.index.upto), reader.index.clock_us, refs, found)
 
-    async def why(self, ref: str, max_age_s: float | None = None) -> Explanation:
+    # What follows answers as of now, or `at` a revision or a moment (RFC 3339) as it would have then. All of it may
+    # raise Malformed, ForeignRevision for `at`; Behind; StoreError.
+
+    async def revision_at(self, at: str | None = None) -> str:
+        """The revision that a read answers for."""
+        await self._ready(at)
+        with self.reading(at=at) as reader:
+            return self.live.revision_of(reader.index.upto)
+
+    async def why(self, ref: str, max_age_s: float | None = None, *, at: str | None = None) -> Explanation:
         """The verdict, and the path from the root cause to the entry. Raises NotFound, Ambiguous, Malformed."""
-        await self.follower.refresh()
-        with self.reading(max_age_s) as reader:
+        await self._ready(at)
+        with self.reading(max_age_s, at) as reader:
             verdict, steps = explained(reader, ref)
-            revision, clock_us = self.live.revision, reader.index.clock_us
-        views = {view.seq: view for view in await self._views([step.seq for step in steps])}
+            revision, clock_us = self.live.revision_of(reader.index.upto), reader.index.clock_us
+        views = {view.seq: view for view in await self._views([step.seq for step in steps], at=at)}
         path = tuple(PathStep(views[step.seq], step.reason) for step in steps)
         return Explanation(revision, format_moment(clock_us), verdict, path)
 
-    async def entry(self, ref: str) -> EntryView:
+    async def entry(self, ref: str, *, at: str | None = None) -> EntryView:
         """The entry a reference names; `@42` names an event itself. Raises NotFound, Ambiguous, Malformed."""
-        await self.follower.refresh()
-        with self.live.durable as index:
-            seq = entry_named(index, ref)
-        return (await self._views([seq]))[0]
+        await self._ready(at)
+        with self.reading(at=at) as reader:
+            seq = entry_named(reader.index, ref)
+        return (await self._views([seq], at=at))[0]
 
     async def entries(
-        self, wanted: Wanted = EVERYTHING, *, after: int = 0, limit: int = 100, content: bool = True
+        self,
+        wanted: Wanted = EVERYTHING,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        content: bool = True,
+        at: str | None = None,
     ) -> list[EntryView]:
         """Entries in the order of the log, after entry `after`."""
-        seqs = await self.find(wanted, after=after, limit=limit)
-        pages = range(0, len(seqs), PAGE_ENTRIES)
-        return [
-            view for start in pages for view in await self._views(seqs[start : start + PAGE_ENTRIES], content=content)
-        ]
+        seqs = await self.find(wanted, after=after, limit=limit, at=at)
+        pages = (seqs[start : start + PAGE_ENTRIES] for start in range(0, len(seqs), PAGE_ENTRIES))
+        return [view for page in pages for view in await self._views(page, content=content, at=at)]
 
     async def find(
-        self, wanted: Wanted, *, after: int | None = None, limit: int, newest_first: bool = False
+        self,
+        wanted: Wanted,
+        *,
+        after: int | None = None,
+        limit: int,
+        newest_first: bool = False,
+        at: str | None = None,
     ) -> list[int]:
         """Entries by seq, as `ledger.service.finding.find` does."""
-        await self.follower.refresh()
-        return await find(
-            self.store, self.live, self._reader, wanted, after=after, limit=limit, newest_first=newest_first
-        )
+        await self._ready(at)
+        read = functools.partial(self._reader, at=at)
+        return await find(self.store, self.live, read, wanted, after=after, limit=limit, newest_first=newest_first)
 
-    async def seen(self, seqs: Sequence[int], *, content: bool = True) -> list[Seen]:
+    async def seen(self, seqs: Sequence[int], *, content: bool = True, at: str | None = None) -> list[Seen]:
         """These entries, in the order asked, with their contents if wanted; numbers that do not exist are left out."""
         picked = await self.store.pick(self.name, seqs, content=content)
-        with self.reading() as reader:
+        with self.reading(at=at) as reader:
             return [Seen(one.entry, view_of(reader, one), len(one.content or "")) for one in picked]
 
     @contextlib.contextmanager
-    def reading(self, max_age_s: float | None = None) -> Iterator[Reader]:
-        """One state to look at, as of now: nothing changes meanwhile, so nothing may be waited for."""
+    def reading(self, max_age_s: float | None = None, at: str | None = None) -> Iterator[Reader]:
+        """One state to look at: nothing changes meanwhile, so nothing may be waited for."""
         with self.live.durable:
-            yield self._reader(max_age_s)
+            yield self._reader(max_age_s, at)
 
-    async def history(self, ref: str) -> list[EntryView]:
+    async def history(self, ref: str, *, at: str | None = None) -> list[EntryView]:
         """Every entry about what a reference names, oldest first: all versions of its key and all events on them."""
-        await self.follower.refresh()
-        with self.live.durable:
-            index = self.live.index
-            seqs = entries_about(index, index.edition[resolve(index, ref)])
-        return await self._views(seqs)
+        await self._ready(at)
+        with self.reading(at=at) as reader:
+            seqs = entries_about(reader.index, reader.index.edition[resolve(reader.index, ref)])
+        return await self._views(seqs, at=at)
 
-    async def causes(self, ref: str, depth: int | None = None, limit: int = GRAPH_NODES_MAX) -> GraphSlice:
+    async def causes(
+        self, ref: str, depth: int | None = None, limit: int = GRAPH_NODES_MAX, *, at: str | None = None
+    ) -> GraphSlice:
         """What it rests on, and the events that felled any of that."""
-        return await self._slice(ref, up=True, depth=depth, limit=limit)
+        return await self._slice(ref, up=True, depth=depth, limit=limit, at=at)
 
-    async def consequences(self, ref: str, depth: int | None = None, limit: int = GRAPH_NODES_MAX) -> GraphSlice:
+    async def consequences(
+        self, ref: str, depth: int | None = None, limit: int = GRAPH_NODES_MAX, *, at: str | None = None
+    ) -> GraphSlice:
         """What rests on it."""
-        return await self._slice(ref, up=False, depth=depth, limit=limit)
+        return await self._slice(ref, up=False, depth=depth, limit=limit, at=at)
 
-    async def remediation(self) -> list[Remedy]:
+    async def remediation(self, *, at: str | None = None) -> list[Remedy]:
         """Executed mutations that lost their ground: those to be repaired first, then those that lapsed."""
-        await self.follower.refresh()
-        with self.reading() as reader:
+        await self._ready(at)
+        with self.reading(at=at) as reader:
             acts = acts_due(reader)
-        views = {view.seq: view for view in await self._views([act.seq for act in acts])}
+        views = {view.seq: view for view in await self._views([act.seq for act in acts], at=at)}
         return [Remedy(views[act.seq], act.needed, tuple(f"@{seq}" for seq in act.causes)) for act in acts]
 
-    async def status(self) -> Status:
+    async def status(self, *, at: str | None = None) -> Status:
         """Head, counts, where the ledger is kept, and how long ago all of that was heard."""
-        await self.follower.refresh()
+        await self._ready(at)
         state_seq = None
         if isinstance(self.store, StateStore):
             state_seq = await self.store.states_upto(self.name)
-        with self.reading() as reader:
-            index, head = reader.index, self.live.head
+        then = None if at is None else await self._head_at(at)
+        with self.reading(at=at) as reader:
+            index, head = reader.index, then or self.live.head
             states = {
                 state if reason is None else f"{state} {reason}": n
                 for (state, reason), n in states_counted(reader).items()
             }
             return Status(
                 ledger=self.name,
-                revision=self.live.revision,
+                revision=revision_token(self.name, head.seq, head.hash),
                 head=head.seq,
                 hash=head.hash.hex(),
                 recorded_at=format_moment(head.recorded_at_us) if head.seq else None,
@@ -407,12 +427,23 @@ class LedgerService:
             None if max_age_s is None else int(min(max_age_s, AGE_S_MAX) * SECOND),
         )
 
-    async def _views(self, seqs: Sequence[int], *, content: bool = True) -> list[EntryView]:
-        return [seen.view for seen in await self.seen(seqs, content=content)]
-
-    async def _slice(self, ref: str, *, up: bool, depth: int | None, limit: int) -> GraphSlice:
+    async def _ready(self, at: str | None) -> None:
+        """Make sure that a read may answer, as of now or `at` a revision."""
+        if at is not None and names_revision(at):
+            await self.follower.reach(at, "at")
         await self.follower.refresh()
-        with self.reading() as reader:
+
+    async def _head_at(self, at: str) -> Head:
+        with self.reading(at=at) as reader:
+            upto = reader.index.upto
+        return head_after((await self.store.pick(self.name, [upto]))[0]) if upto else EMPTY
+
+    async def _views(self, seqs: Sequence[int], *, content: bool = True, at: str | None = None) -> list[EntryView]:
+        return [seen.view for seen in await self.seen(seqs, content=content, at=at)]
+
+    async def _slice(self, ref: str, *, up: bool, depth: int | None, limit: int, at: str | None) -> GraphSlice:
+        await self._ready(at)
+        with self.reading(at=at) as reader:
             index = reader.index
             start = index.edition[resolve(index, ref)]
             found = walk(index, start, up=up, depth=depth, limit=min(limit, GRAPH_NODES_MAX))
@@ -429,4 +460,6 @@ class LedgerService:
                 )
                 if f"@{seq}" not in known:
                     nodes.append(Node(f"@{seq}", name_of(index, seq), kind, depth=found.depths[edition] + 1))
-            return GraphSlice(self.live.revision, tuple(nodes), tuple(edges), found.hidden > 0, found.hidden)
+            return GraphSlice(
+                self.live.revision_of(index.upto), tuple(nodes), tuple(edges), found.hidden > 0, found.hidden
+            )

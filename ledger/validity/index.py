@@ -194,6 +194,10 @@ class Index(Lookup):
         """The last entry applied."""
         return len(self.kind) - 1
 
+    @property
+    def key_count(self) -> int:  # type: ignore[override]
+        return len(self.key_names)
+
     def batch_end(self, seq: int) -> int:
         """The last entry of the batch that an entry belongs to."""
         return next_batch - 1 if (next_batch := self.continues.find(0, seq + 1)) > 0 else self.upto

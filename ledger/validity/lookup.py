@@ -127,7 +127,8 @@ class Lookup:
 
     # Keys.
     keys: Rare[int]  # by name
-    key_names: list[str]
+    key_names: list[str]  # the first `key_count` are known
+    key_count: int
     key_kind: bytearray
     youngest: Column  # latest-born edition
     current: Column  # latest-born edition not wrong from birth; NONE: all are

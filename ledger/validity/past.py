@@ -18,7 +18,7 @@ from ledger.validity.trail import Fact, Trail
 _UNCHANGING = (
     *("kind", "subject", "edition", "version", "previous", "digest", "key_of", "birth", "older"),
     *("supports", "entry_of", "next_justification", "edges_from", "premise", "leans", "next_use"),
-    *("event_entry", "next_event", "key_kind", "added"),
+    *("event_entry", "next_event", "key_names", "key_kind", "added"),
 )
 
 
@@ -81,10 +81,9 @@ class Past(Lookup):
             setattr(self, name, _facts(getattr(index, name), moments))
 
     @cached_property
-    def key_names(self) -> list[str]:  # type: ignore[override]
+    def key_count(self) -> int:  # type: ignore[override]
         """Keys have their rows in the order of their first entries."""
-        names = self.today.key_names
-        return names[: bisect_left(range(len(names)), True, key=lambda key: not self.newest_of_key[key])]
+        return bisect_left(range(self.today.key_count), True, key=lambda key: not self.newest_of_key[key])
 
     @cached_property
     def acted_us(self) -> dict[int, int]:  # type: ignore[override]

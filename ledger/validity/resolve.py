@@ -81,7 +81,7 @@ def _resolve_digest(index: Lookup, key: int, reference: Reference) -> int:
 
 
 def _nearest(index: Lookup, key: str) -> str:
-    if len(index.key_names) > _SUGGEST_AMONG_MAX:
+    if index.key_count > _SUGGEST_AMONG_MAX:
         return ""
-    near = difflib.get_close_matches(key, index.key_names, n=1, cutoff=0.8)
+    near = difflib.get_close_matches(key, index.key_names[: index.key_count], n=1, cutoff=0.8)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import rfc8785
 
+from ledger.app import AsyncLedger
 from ledger.clock import SECOND, format_moment
-from ledger.errors import Corrupt, ForeignRevision, Malformed, NoSuchLedger
+from ledger.errors import Corrupt, ForeignRevision, LedgerError, Malformed, NoSuchLedger
 from ledger.model.canonical import digest_of
 from ledger.model.entry import Sealed
 from ledger.store.base import PAGE_ENTRIES, Store
@@ -194,6 +196,28 @@ class History:
             assert report.clock_us == begun_us + seconds * SECOND
         before = await page.ledger.check(["p"], at=format_moment(begun_us - 1))
         assert (before.verdicts[0].reason, before.revision) == ("not_found", f"{page.ledger.name}@0.00000000")
+
+    async def test_every_read_as_of_a_revision(self, page: Page, desk: Desk) -> None:
+        """Law 12: every read `at` a revision answers what it answered when that was the last one."""
+        told = {}
+        for step in (
+            "record     dependency p 1 valid_until +60s",
+            "record     belief b 1 because p",
+            "record     mutation m 1 because b",
+            "record     dependency p 1",
+            "revoke     p quarantined",
+            "record     mutation m 2 because b",
+            "record     dependency q 1 supersedes p",
+            "record     belief b 1 because q",
+            "reinstate  p",
+            "record     dependency p 2",
+        ):
+            await page(step)
+            told[page.ledger.revision] = await _everything(page.ledger, ["p", "b", "m", "@2"])
+            page.clock.wait(10)
+        page = await desk.reopen(page)
+        for revision, expected in told.items():
+            assert await _everything(page.ledger, ["p", "b", "m", "@2"], at=revision) == expected, revision
 
     async def test_a_batch_has_no_inside(self, page: Page) -> None:
         """Law 10: `at` falls on batch ends."""
@@ -407,3 +431,27 @@ class Forger:
         if self.forgery is None or not content or after:
             return found
         return [self.forgery(found[0]), *found[1:]]
+
+
+async def _everything(ledger: AsyncLedger, refs: list[str], at: str | None = None) -> list[object]:
+    """What all reads tell, a refusal as its code."""
+
+    async def told(read: Awaitable[Any]) -> object:
+        try:
+            return await read
+        except LedgerError as error:
+            return error.code
+
+    status = await ledger.status(at=at)
+    return [
+        (await ledger.check(refs, at=at)).verdicts,
+        (status.revision, status.hash, status.recorded_at, status.clock, status.kinds, status.states),
+        await told(ledger.remediation(at=at)),
+        await told(ledger.entries(at=at)),
+        await told(ledger.entries(state="stale", current=True, at=at)),
+        *[
+            await told(read(ref, at=at))
+            for read in (ledger.why, ledger.entry, ledger.history, ledger.causes, ledger.consequences)
+            for ref in refs
+        ],
+    ]
