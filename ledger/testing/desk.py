@@ -59,6 +59,11 @@ class Desk:
         await copied.ledger.import_lines([line async for line in page.ledger.export()])
         return copied
 
+    async def carry(self, page: Page) -> None:
+        """Export and import make a ledger again."""
+        copy = await self.copy(page, ".last")
+        assert await standing(copy) == await standing(page)
+
     async def until_heard(self, page: Page, seq: int) -> None:
         """Wait until a process has heard of an entry that another wrote."""
         async with asyncio.timeout(HEARD_WITHIN_S):
@@ -72,8 +77,7 @@ class Desk:
                 report = await page.ledger.audit()
                 assert report.ok, report.problems
             if self._open:
-                copy = await self.copy(self._open[0], ".finish")
-                assert await standing(copy) == await standing(self._open[0])
+                await self.carry(self._open[0])
         finally:
             for page in list(self._open):
                 await self.close(page)
