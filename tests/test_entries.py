@@ -213,8 +213,8 @@ def test_what_acts_on_several_entries_is_about_none_of_them(tmp_path: Path) -> N
 
 
 def test_every_door_has_the_same_filters() -> None:
-    """A filter that one of them gains, all gain; only paging is each door's own."""
-    paging = {"self", "after", "limit", "content", "at_least"}
+    """A filter that one of them gains, all gain; only paging, and as of when, is each door's own."""
+    paging = {"self", "after", "limit", "content", "at", "at_least"}
     names = {field.name for field in fields(Wanted)}
     assert names == set(inspect.signature(Listing.entries).parameters) - paging
     described = create_app(Ledgers(MemoryStore()), Settings.read()).openapi()["paths"]["/v1/ledgers/{ledger}/entries"]
