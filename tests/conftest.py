@@ -1,12 +1,17 @@
-"""What several test modules share: real Neo4j servers, each started at most once a session."""
+"""What several test modules share: real Neo4j servers, each started at most once a session; clients of a service."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from neo4j_server import DEFAULT_VERSION, Neo4jServer, available_versions
+
+from tests.clients import KINDS, client_of
+from tests.middleman import Middleman, middleman
+from tests.serving import Service, hosted
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,3 +37,31 @@ def neo4j_uri(neo4j_server: Neo4jServer) -> str:
 def ledger_name() -> str:
     """A ledger that nobody has used."""
     return f"test-{uuid.uuid4().hex[:16]}"
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A service in this process, on a store in memory."""
+    with hosted() as served:
+        yield served
+
+
+@pytest.fixture
+def man(service: Service) -> Iterator[Middleman]:
+    """The line between that service and its client."""
+    with middleman(service.port) as between:
+        yield between
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """With an event loop, or without."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def client(kind: str, man: Middleman) -> Iterator[Any]:
+    """A client of that kind, at the other end of the line."""
+    with client_of(kind, man.address, timeout_s=20) as opened:
+        yield opened

@@ -18,8 +18,8 @@ from ledger import Ledger, LedgerClient
 from ledger.client import importing
 from ledger.errors import Corrupt, Interrupted, LedgerError, Malformed, TooLarge, Unavailable
 from ledger.model.lines import LINE_BYTES_MAX, Splitter
-from tests.clients import KINDS, client_of
-from tests.middleman import Middleman, middleman
+from tests.clients import client_of
+from tests.middleman import Middleman
 from tests.serving import LINES, Service, hosted
 
 SMALL = {"body_bytes_max": 4_096, "commands_max": 20}
@@ -46,30 +46,6 @@ FILES = {
     "no JSON": [record(1), b"{\n"],
     "cut": [record(1), record(2)[:-5]],
 }
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    kind: str = request.param
-    return kind
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with hosted() as served:
-        yield served
-
-
-@pytest.fixture
-def man(service: Service) -> Iterator[Middleman]:
-    with middleman(service.port) as between:
-        yield between
-
-
-@pytest.fixture
-def client(kind: str, man: Middleman) -> Iterator[Any]:
-    with client_of(kind, man.address, timeout_s=20) as opened:
-        yield opened
 
 
 # --- import ---------------------------------------------------------------------------------------------------

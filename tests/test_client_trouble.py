@@ -29,36 +29,12 @@ from ledger.errors import (
 from ledger.guard import Guard
 from ledger.store.memory import MemoryStore
 from ledger.testing.line import Line
-from tests.clients import KINDS, client_of
+from tests.clients import client_of
 from tests.middleman import Middleman, middleman
 from tests.serving import Service, hosted
 
 SOON_S = 0.5
 SLACK_S = 2.5
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with hosted() as served:
-        yield served
-
-
-@pytest.fixture
-def man(service: Service) -> Iterator[Middleman]:
-    with middleman(service.port) as between:
-        yield between
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    kind: str = request.param
-    return kind
-
-
-@pytest.fixture
-def client(kind: str, man: Middleman) -> Iterator[Any]:
-    with client_of(kind, man.address, timeout_s=20) as opened:
-        yield opened
 
 
 # --- what is tried again --------------------------------------------------------------------------------------

@@ -26,8 +26,7 @@ def explained(reader: Reader, ref: str) -> tuple[Verdict, list[Step]]:
 
 def checked_us(index: Lookup, seq: int) -> int:
     """When somebody last looked at the edition of a record: microseconds."""
-    moment_us: int = index.checked_us[index.edition[seq]]
-    return moment_us
+    return index.checked_us[index.edition[seq]]
 
 
 class Due(NamedTuple):

@@ -15,6 +15,7 @@ from ledger.model.writing import Moment
 from ledger.service.live import Live
 from ledger.store.base import Store
 from ledger.validity.graph import entries_about
+from ledger.validity.index import Index
 from ledger.validity.lookup import KIND_CODES, NONE, Lookup
 from ledger.validity.resolve import resolve
 from ledger.validity.verdicts import Reader
@@ -45,14 +46,12 @@ async def find(
     codes = None if wanted.kinds is None else {KIND_CODES[_one_of(KIND_CODES, kind, "kinds")] for kind in wanted.kinds}
     _one_of((None, *STATES), wanted.state, "state")
     _one_of((None, *REASONS), wanted.reason, "reason")
-    with live.durable:
-        upto = read().index.upto
-    seqs: Sequence[int] = _beyond(after, await _span(store, live.name, upto, wanted), newest_first)
-    if wanted.about is not None:
-        with live.durable:
-            index = read().index
+    with live.durable as today:
+        index = read().index
+        seqs: Sequence[int] = _beyond(after, _span(today, index.upto, wanted), newest_first)
+        if wanted.about is not None:
             about = entries_about(index, index.edition[resolve(index, wanted.about)])
-        seqs = [seq for seq in about if seq in seqs]
+            seqs = [seq for seq in about if seq in seqs]
     if newest_first:
         seqs = seqs[::-1]
     found: list[int] = []
@@ -126,13 +125,12 @@ async def _by_actor(store: Store, ledger: str, seqs: Sequence[int], actor: str, 
     return found
 
 
-async def _span(store: Store, ledger: str, upto: int, wanted: Wanted) -> range:
-    """The entries recorded in the time asked for. `recorded_at` never decreases, so a few looks find both ends."""
-    end = upto + 1
+def _span(index: Index, upto: int, wanted: Wanted) -> range:
+    """The entries up to `upto` that were recorded in the time asked for."""
     since, before = wanted.recorded_since, wanted.recorded_before
-    first = 1 if since is None else await _first_at(store, ledger, _moment_us(since, "recorded_since"), end)
-    stop = end if before is None else await _first_at(store, ledger, _moment_us(before, "recorded_before"), end)
-    return range(first, max(first, stop))
+    first = 1 if since is None else index.seq_at(_moment_us(since, "recorded_since") - 1) + 1
+    last = upto if before is None else min(upto, index.seq_at(_moment_us(before, "recorded_before") - 1))
+    return range(first, max(first, last + 1))
 
 
 def _moment_us(moment: Moment, field: str) -> int:
@@ -140,16 +138,3 @@ def _moment_us(moment: Moment, field: str) -> int:
         return parse_moment(moment)
     except Malformed as error:
         raise error.at(field=field) from None
-
-
-async def _first_at(store: Store, ledger: str, moment_us: int, end: int) -> int:
-    """The first entry recorded at a moment or later; `end` if there is none."""
-    low, high = 1, end
-    while low < high:
-        middle = (low + high) // 2
-        (sealed,) = await store.pick(ledger, [middle])
-        if sealed.entry.recorded_at_us < moment_us:
-            low = middle + 1
-        else:
-            high = middle
-    return low

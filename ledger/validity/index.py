@@ -343,10 +343,6 @@ class Index(Lookup):
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
-    def is_due(self, clock_us: int) -> bool:
-        """Whether something may expire if time passes up to `clock_us`."""
-        return bool(self._timers) and self._timers[0][0] <= clock_us
-
     def advance(self, clock_us: int) -> None:
         """Let time pass: what expires by `clock_us` falls, with all that rests on it. Time never goes back."""
         self._latest_us = clock_us = max(clock_us, self._latest_us)

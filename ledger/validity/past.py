@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ledger.validity.index import VALID, Index
-from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH, Lookup
+from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH, Column, Lookup
 from ledger.validity.trail import Fact, Trail
 
 _UNCHANGING = (
@@ -118,10 +118,7 @@ class Past(Lookup):
         return younger if younger != NONE and self.birth[younger] <= self.upto else NONE
 
     def _youngest(self, key: int) -> int:
-        edition = self.today.youngest[key]
-        while edition != NONE and self.birth[edition] > self.upto:
-            edition = self.older[edition]
-        return edition
+        return self._known(self.today.youngest[key], self.older, self.birth)
 
     def _current(self, key: int) -> int:
         edition = self._youngest(key)
@@ -130,10 +127,7 @@ class Past(Lookup):
         return edition
 
     def _first_justification(self, edition: int) -> int:
-        row = self.today.first_justification[edition]
-        while row != NONE and self.entry_of[row] > self.upto:
-            row = self.next_justification[row]
-        return row
+        return self._known(self.today.first_justification[edition], self.next_justification, self.entry_of)
 
     def _first_use(self, edition: int) -> int:
         edge = self.today.first_use[edition]
@@ -142,9 +136,12 @@ class Past(Lookup):
         return edge
 
     def _first_event(self, edition: int) -> int:
-        row = self.today.first_event[edition]
-        while row != NONE and self.event_entry[row] > self.upto:
-            row = self.next_event[row]
+        return self._known(self.today.first_event[edition], self.next_event, self.event_entry)
+
+    def _known(self, row: int, next_older: Column, entry: Column) -> int:
+        """The newest row of a chain, from `row` on, that came with an entry known then; or NONE."""
+        while row != NONE and entry[row] > self.upto:
+            row = next_older[row]
         return row
 
     def _key(self, name: str) -> int | None:

@@ -42,12 +42,14 @@ class Reader:
             return self._check_then(index, refs)
         return [self.verdict(ref) for ref in refs]
 
+    # The hot path, written out for now and for then, so that a check of now pays nothing for the past.
+
     def _check_now(self, index: Index, refs: Iterable[str]) -> list[Found]:
         keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
         newest_of_key, newest_hex, edition_of = index.newest_of_key, index.newest_hex, index.edition
         found: list[Found] = []
-        # The hot path: a key, or a key with the whole digest of its newest version, that is valid. Everything else,
-        # odd references among it, goes the long way.
+        # A key, or a key with the whole digest of its newest version, that is valid. Everything else, odd references
+        # among it, goes the long way.
         for ref in refs:
             try:
                 name, digest_follows, text = ref.rpartition("@sha256:")
