@@ -10,7 +10,7 @@ import pytest
 
 from ledger.app import AsyncLedger, open_ledgers
 from ledger.errors import BadAddress, Malformed, NoSuchDatabase, NoSuchLedger, Unavailable
-from ledger.model.entry import Sealed
+from ledger.model.entry import Head, Sealed
 from ledger.service import ledgers as module
 from ledger.service.ledgers import Ledgers
 from ledger.store.base import PAGE_ENTRIES, Store
@@ -160,3 +160,34 @@ async def test_a_store_that_cannot_be_opened(tmp_path: Path) -> None:
         open_ledgers("sqlit:///x.db")
     with pytest.raises(NoSuchDatabase):
         await open_ledgers(f"sqlite:///{tmp_path}/notes.txt").open()
+
+
+async def test_a_ledger_is_open_once_however_late_somebody_asks() -> None:
+    """
+    one sees that it is not open, and asks the store whether it is there
+    another has opened it by the time the store tells                      -> both have the same, and checks see all
+    """
+
+    class Slow(MemoryStore):
+        waits = False
+        told = asyncio.Event()
+
+        async def head(self, ledger: str) -> Head | None:
+            found = await super().head(ledger)
+            if self.waits:
+                self.waits = False
+                await self.told.wait()
+            return found
+
+    store = Slow()
+    async with AsyncLedger.open(store) as ledger:
+        await ledger.record("dependency", 1, key="p")
+    async with Ledgers(store) as ledgers:
+        store.waits = True
+        late = asyncio.create_task(ledgers.get("main"))
+        await asyncio.sleep(0)
+        first = await ledgers.get("main")
+        store.told.set()
+        assert await late is first
+        await first.apply({"op": "revoke", "target": "p"})
+        assert (await (await ledgers.get("main")).check(["p"])).fresh == []

@@ -89,6 +89,8 @@ class Ledgers:
         service = self._services.get(name)
         if not create and (service is None or not service.live.head.seq):
             await require_ledger(self.store, check_ledger(name))
+            # Another may have opened it meanwhile. Two services would hear of each other's writes too late for law 9.
+            service = self._services.get(name)
         return service or await self._opened(name)
 
     async def _opened(self, name: str) -> LedgerService:
