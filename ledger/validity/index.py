@@ -48,7 +48,7 @@ from ledger.validity.lookup import (
     Supersession,
     Withdrawal,
 )
-from ledger.validity.trail import Fact, Timeline, Trail
+from ledger.validity.trail import WIDE, Fact, Timeline, Trail
 
 VALID = 1 << 7
 """Beside the flags of an edition, in the trail of its states."""
@@ -198,6 +198,13 @@ class Index(Lookup):
     def key_count(self) -> int:  # type: ignore[override]
         return len(self.key_names)
 
+    @property
+    def _wide(self) -> Any:
+        """Loaded when it is wanted: numpy takes a while, and whoever looks once at a ledger needs none of it."""
+        from ledger.validity import wide
+
+        return wide
+
     def batch_end(self, seq: int) -> int:
         """The last entry of the batch that an entry belongs to."""
         return next_batch - 1 if (next_batch := self.continues.find(0, seq + 1)) > 0 else self.upto
@@ -230,6 +237,9 @@ class Index(Lookup):
             if container is self._timers:
                 heapq.heappush(self._timers, place)
                 continue
+            if type(place) is list:
+                self._take_back(container, place, old)
+                continue
             if old is _MISSING:
                 del container[place]
                 if container is self.noted:
@@ -239,14 +249,29 @@ class Index(Lookup):
             if type(container) is Fact:
                 container.forget(place)
         del self._journal[kept:]
-        flags, valid, places, (states,) = self.flags, self.valid, self.changes.place, self.changes.before
-        for change in range(len(places) - 1, to.changes - 1, -1):
-            edition, state = places[change], states[change]
-            flags[edition], valid[edition] = state & ~VALID, state >> 7
+        if len(self.changes) - to.changes > WIDE:
+            self._wide.undo_states(self, to.changes)
+        else:
+            self._undo_states(to.changes)
         self._forget(to.moments, to.changes, to.checks)
         self._truncate(to.entries)
         self.head, self.clock_us = to.head, to.clock_us
         self._changed()
+
+    def _take_back(self, column: array[int], places: list[int], step: int) -> None:
+        """Undo steps of a wave."""
+        if len(places) > WIDE:
+            self._wide.take_back(column, places, step)
+            return
+        for place in places:
+            column[place] -= step
+
+    def _undo_states(self, upto: int) -> None:
+        """Put back the states that editions had before all changes but the first `upto`."""
+        flags, valid, places, (states,) = self.flags, self.valid, self.changes.place, self.changes.before
+        for change in range(len(places) - 1, upto - 1, -1):
+            edition, state = places[change], states[change]
+            flags[edition], valid[edition] = state & ~VALID, state >> 7
 
     def _forget(self, moments: int, changes: int, checks: int) -> None:
         """Cut off what was written down of changes that have been undone."""
@@ -332,6 +357,11 @@ class Index(Lookup):
     def changed(self) -> tuple[list[int], list[int]]:
         """Editions that fell and that revived since `watch`; those born since then are in neither."""
         start, editions = self._watched
+        if len(self.changes) == start:
+            return [], []
+        if len(self.changes) - start > WIDE:
+            turned: tuple[list[int], list[int]] = self._wide.changed(self, start, editions)
+            return turned
         places, (states,) = self.changes.place, self.changes.before
         was: dict[int, int] = {}
         for change in range(start, len(places)):
@@ -756,37 +786,65 @@ class Index(Lookup):
 
     def _wave(self, origin: int, valid: bool) -> None:
         """Validity spreads. All editions of a wave change in the same direction, each once: support is a DAG."""
-        journal, dirty, changes = self._journal, self.dirty, self.changes
-        valids, flags, standing, fallen = self.valid, self.flags, self.standing, self.fallen
-        next_use, leans, supports = self.next_use, self.leans, self.supports
         self._changed()
-        step = -1 if valid else 1
-        wave = [origin]
-        for edition in wave:
-            if edition != origin:
-                changes.note(edition, flags[edition] | (0 if valid else VALID))
-            valids[edition] = valid
-            if dirty is not None:
-                dirty[edition] = self.birth[edition]
-            edge = self.first_use[edition]
-            while edge != NONE:
+        front, noted = [origin], 1  # its state before has been written down
+        while front:
+            front, rows = self._spread(front, valid, noted)
+            if front:
+                front = self._wide.spread(self, front, rows, valid, until=WIDE // 4)
+            noted = 0
+
+    def _spread(self, front: list[int], valid: bool, noted: int) -> tuple[list[int], list[int]]:
+        """Carry a wave on, one edition after another, until it is over or wide.
+
+        Then some editions wait, and some rows of justifications that lean on the last one done are still to be counted.
+        """
+        flags, standing, fallen, step = self.flags, self.standing, self.fallen, -1 if valid else 1
+        first_use, next_use, leans, supports = self.first_use, self.next_use, self.leans, self.supports
+        withdrawn = self.withdrawn_support if self.support_withdrawals else None
+        counted: list[int] = []
+        supported: list[int] = []
+        done, edge = 0, NONE
+        for done, edition in enumerate(front, start=1):
+            edge, room = first_use[edition], done + WIDE
+            while edge != NONE and len(front) <= room:
                 row = leans[edge]
                 edge = next_use[edge]
                 before = fallen[row]
-                after = before + step
-                if journal is not None:
-                    journal.append((fallen, row, before))
-                fallen[row] = after
-                if (before and after) or self.withdrawn_support(row):
+                after = fallen[row] = before + step
+                counted.append(row)
+                if (before and after) or (withdrawn and withdrawn(row)):
                     continue
-                supported = supports[row]
-                stood = standing[supported]
-                stands = stood - step
-                if journal is not None:
-                    journal.append((standing, supported, stood))
-                standing[supported] = stands
-                if not flags[supported] and not (stood if valid else stands):  # its first to stand, or its last to fall
-                    wave.append(supported)
+                turned = supports[row]
+                stood = standing[turned]
+                stands = standing[turned] = stood - step
+                supported.append(turned)
+                if not flags[turned] and not (stood if valid else stands):  # its first to stand, or its last to fall
+                    front.append(turned)
+            if edge != NONE:
+                break
+        self.note_steps(fallen, counted, step)
+        self.note_steps(standing, supported, -step)
+        self._set_valid(front[:done], valid, noted)
+        return front[done:], list(self.uses_from(edge))
+
+    def note_steps(self, column: array[int], places: list[int], step: int) -> None:
+        """Journal that `step` was added at each of these places, as often as it is named."""
+        if self._journal is not None:
+            self._journal.append((column, places, step))
+
+    def _set_valid(self, editions: list[int], valid: bool, noted: int) -> None:
+        """Set the validity of editions; the states of the first `noted` have been written down."""
+        if len(editions) > WIDE:
+            self._wide.set_valid(self, editions, valid, noted)
+            return
+        flags, valids, state = self.flags, self.valid, 0 if valid else VALID
+        for edition in editions[noted:]:
+            self.changes.note(edition, flags[edition] | state)
+        for edition in editions:
+            valids[edition] = valid
+        if self.dirty is not None:
+            self.dirty.update((edition, self.birth[edition]) for edition in editions)
 
 
 def _rows_before(entries: int, column: array[int]) -> int:

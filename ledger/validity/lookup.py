@@ -196,7 +196,10 @@ class Lookup:
 
     def uses(self, edition: int) -> Iterator[int]:
         """Rows of the justifications that lean on an edition, newest first."""
-        edge = self.first_use[edition]
+        return self.uses_from(self.first_use[edition])
+
+    def uses_from(self, edge: int) -> Iterator[int]:
+        """The same, from one of its edges on."""
         while edge != NONE:
             yield self.leans[edge]
             edge = self.next_use[edge]

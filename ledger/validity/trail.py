@@ -14,6 +14,9 @@ T = TypeVar("T")
 
 NONE = -1
 
+WIDE = 2_000
+"""So many changes at once are made faster by numpy, in `ledger.validity.wide`."""
+
 
 class Trail:
     """The changes of some columns, in order: at which place, and what they held there before."""
@@ -44,8 +47,13 @@ class Trail:
     def cut(self, upto: int) -> None:
         """Forget all changes but the first `upto`; the values are put back by the caller."""
         last, place, earlier = self.last, self.place, self.earlier
-        for change in range(len(place) - 1, upto - 1, -1):
-            last[place[change]] = earlier[change]
+        if len(place) - upto > WIDE:
+            from ledger.validity import wide
+
+            wide.put_back(last, wide.numbers(place)[upto:], wide.numbers(earlier)[upto:])
+        else:
+            for change in range(len(place) - 1, upto - 1, -1):
+                last[place[change]] = earlier[change]
         for column in (place, earlier, *self.before):
             del column[upto:]
 

@@ -15,6 +15,7 @@ from ledger.validity.resolve import name_of, record_named, resolve
 
 _REASON_OF_FLAG = {1 << bit: reason for bit, reason in enumerate(STALE_REASONS[:7])}
 _UNSUPPORTED, _UNVERIFIED = "unsupported", "unverified"
+_NEVER = 1 << 62
 
 
 class Step(NamedTuple):
@@ -145,22 +146,56 @@ class Reader:
 
     def cause(self, edition: int) -> int:
         """The entry that made a stale edition stale."""
-        causes, stack = self._causes, [edition]
-        while stack:
-            top = stack[-1]
-            if top in causes:
-                stack.pop()
-                continue
-            if self.reason(top) != _UNSUPPORTED:
-                causes[top] = self._own_cause(top)
-                continue
-            fallen = [premise for row in self.index.justifications(top) for premise in self._fallen_premises(row)]
-            waiting = [premise for premise in fallen if premise not in causes]
-            if waiting:
-                stack.extend(waiting)
-            else:
-                causes[top] = max(self._cause_of_support(row) for row in self.index.justifications(top))
+        causes, runs = (
+            self._causes,
+            [[edition]],
+        )  # a run: each edition fell because the next one did, and shares its cause
+        while runs:
+            run = runs[-1]
+            last = run[-1]
+            cause = causes.get(last)
+            if cause is None:
+                cause, unknown, alone = self._cause_as_far_as_known(last)
+                if alone and unknown:
+                    run += unknown
+                    continue
+                if unknown:
+                    runs += [[premise] for premise in unknown]
+                    continue
+            causes.update(dict.fromkeys(run, cause))
+            runs.pop()
         return causes[edition]
+
+    def _cause_as_far_as_known(self, edition: int) -> tuple[int, list[int], bool]:
+        """The cause of a stale edition; the premises to ask first; whether it shares the cause of the only one."""
+        index = self.index
+        if index.flags[edition] or (self.cutoff_us is not None and self.reason(edition) != _UNSUPPORTED):
+            return self._own_cause(edition), [], True
+        unknown: list[int] = []
+        row = first = index.first_justification[edition]
+        latest = 0
+        while row != NONE:
+            earliest = self._cause_of_fall(row, unknown)
+            if earliest > latest:
+                latest = earliest
+            row = index.next_justification[row]
+        return latest, unknown, latest == _NEVER and len(unknown) == 1 and index.next_justification[first] == NONE
+
+    def _cause_of_fall(self, row: int, unknown: list[int]) -> int:
+        """The cause of a justification that does not stand, over the premises whose causes are known."""
+        index, causes = self.index, self._causes
+        if withdrawn := index.withdrawn_support(row):
+            return min(one.seq for one in withdrawn)
+        earliest, valid = _NEVER, index.valid
+        for premise in index.premise[index.edges_from[row] : index.edges_from[row + 1]]:
+            if valid[premise] and (self.cutoff_us is None or not self.has_fallen(premise)):
+                continue
+            cause = causes.get(premise)
+            if cause is None:
+                unknown.append(premise)
+            elif cause < earliest:
+                earliest = cause
+        return earliest
 
     def path(self, edition: int) -> list[Step]:
         """From the root cause to a stale edition; empty for a fresh one."""
@@ -171,7 +206,7 @@ class Reader:
                 steps.append(Step(self.cause(edition), None))
                 break
             cause = self.cause(edition)
-            row = next(row for row in index.justifications(edition) if self._cause_of_support(row) == cause)
+            row = next(row for row in index.justifications(edition) if self._cause_of_fall(row, []) == cause)
             if index.withdrawn_support(row):
                 steps += [Step(index.entry_of[row], "revoked"), Step(cause, None)]
                 break
@@ -242,12 +277,6 @@ class Reader:
             while _wrong_from_birth(index, younger):
                 younger = index.younger[younger]
             yield index.birth[younger]
-
-    def _cause_of_support(self, row: int) -> int:
-        withdrawn = self.index.withdrawn_support(row)
-        if withdrawn:
-            return min(one.seq for one in withdrawn)
-        return min(self._causes[premise] for premise in self._fallen_premises(row))
 
     def _fallen_premises(self, row: int) -> list[int]:
         if self.index.withdrawn_support(row):
