@@ -10,18 +10,38 @@ Imported when the first wide wave comes: most processes that look at a ledger on
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from ledger.validity.index import Index
+from ledger.validity.lookup import Withdrawal
+from ledger.validity.trail import Fact, Trail
 
 Rows = npt.NDArray[np.int32]
 
 
-def spread(index: Index, front: list[int], rows: list[int], valid: bool, *, until: int) -> list[int]:
+class Columns(Protocol):
+    """What a wave runs over, of an `Index`."""
+
+    birth: array[int]
+    flags: bytearray
+    valid: bytearray
+    standing: array[int]
+    supports: array[int]
+    fallen: array[int]
+    entry_of: array[int]
+    support_withdrawals: Fact[tuple[Withdrawal, ...]]
+    changes: Trail
+    dirty: dict[int, int] | None
+
+    def uses(self, edition: int) -> Iterator[int]: ...
+
+    def note_steps(self, column: array[int], places: list[int], step: int) -> None: ...
+
+
+def spread(index: Columns, front: list[int], rows: list[int], valid: bool, *, until: int) -> list[int]:
     """Carry a wave on from the editions of `front`, whose validity is to be set, until it is narrow again.
 
     `rows`: justifications that lean on an edition set before, and were not counted yet. Returns the next front,
@@ -35,7 +55,7 @@ def spread(index: Index, front: list[int], rows: list[int], valid: bool, *, unti
     return front
 
 
-def set_valid(index: Index, editions: list[int], valid: bool, noted: int = 0) -> None:
+def set_valid(index: Columns, editions: list[int], valid: bool, noted: int = 0) -> None:
     """Set the validity of editions; the states of the first `noted` have been written down."""
     places = np.array(editions, np.int32)
     column = numbers(index.valid)
@@ -57,7 +77,7 @@ def note(last: array[int], place: array[int], earlier: array[int], places: Rows)
     place.frombytes(places.tobytes())
 
 
-def _count(index: Index, leaning: list[int], valid: bool) -> list[int]:
+def _count(index: Columns, leaning: list[int], valid: bool) -> list[int]:
     """Count what fell or rose in justifications and editions; the editions whose validity changes by that."""
     step = -1 if valid else 1
     rows, premises = np.unique(np.array(leaning, np.int32), return_counts=True)
@@ -90,7 +110,7 @@ def put_back(column: array[int] | bytearray, places: Any, before: Any) -> None:
     numbers(column)[places[::-1]] = before[::-1]
 
 
-def undo_states(index: Index, upto: int) -> None:
+def undo_states(index: Columns, upto: int) -> None:
     """Put back the states that editions had before all changes but the first `upto`."""
     places = numbers(index.changes.place)[upto:]
     states = numbers(index.changes.before[0])[upto:]
@@ -98,7 +118,7 @@ def undo_states(index: Index, upto: int) -> None:
     put_back(index.valid, places, states >> 7)
 
 
-def changed(index: Index, since: int, editions: int) -> tuple[list[int], list[int]]:
+def changed(index: Columns, since: int, editions: int) -> tuple[list[int], list[int]]:
     """Of the first `editions`, those that fell and those that revived by the changes from `since` on."""
     places, first = np.unique(numbers(index.changes.place)[since:], return_index=True)
     before = numbers(index.changes.before[0])[since:][first] >> 7
