@@ -15,7 +15,7 @@ T = TypeVar("T")
 NONE = -1
 
 WIDE = 2_000
-"""So many changes at once are made faster by numpy, in `ledger.validity.wide`."""
+"""So many changes at once are made faster by numpy (`ledger.validity.bulk`)."""
 
 
 class Trail:
@@ -48,9 +48,9 @@ class Trail:
         """Forget all changes but the first `upto`; the values are put back by the caller."""
         last, place, earlier = self.last, self.place, self.earlier
         if len(place) - upto > WIDE:
-            from ledger.validity import wide
+            from ledger.validity.bulk import numbers, put_back  # numpy takes a while to load
 
-            wide.put_back(last, wide.numbers(place)[upto:], wide.numbers(earlier)[upto:])
+            put_back(last, numbers(place)[upto:], numbers(earlier)[upto:])
         else:
             for change in range(len(place) - 1, upto - 1, -1):
                 last[place[change]] = earlier[change]

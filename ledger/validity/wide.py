@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ledger.validity.bulk import numbers, put_back
 from ledger.validity.lookup import Withdrawal
 from ledger.validity.trail import Fact, Trail
 
@@ -105,11 +106,6 @@ def take_back(column: array[int], places: list[int], step: int) -> None:
     np.subtract.at(numbers(column), np.array(places, np.int32), step)
 
 
-def put_back(column: array[int] | bytearray, places: Any, before: Any) -> None:
-    """Undo changes of a column, given in the order they were made: of each place the first counts."""
-    numbers(column)[places[::-1]] = before[::-1]
-
-
 def undo_states(index: Columns, upto: int) -> None:
     """Put back the states that editions had before all changes but the first `upto`."""
     places = numbers(index.changes.place)[upto:]
@@ -126,8 +122,3 @@ def changed(index: Columns, since: int, editions: int) -> tuple[list[int], list[
     there = turned & (places < editions)
     fell, revived = places[there & (before == 1)], places[there & (before == 0)]
     return fell.tolist(), revived.tolist()
-
-
-def numbers(column: array[int] | bytearray) -> npt.NDArray[Any]:
-    """A column as numpy sees it, without copying."""
-    return np.frombuffer(column, np.uint8 if isinstance(column, bytearray) else column.typecode)
