@@ -156,7 +156,7 @@ class Index(Lookup):
         self.youngest: array[int] = array("i")  # latest-born edition
         self.current: array[int] = array("i")  # latest-born edition not wrong from birth; NONE: all are
         self.newest_of_key: array[int] = array("i")  # newest version
-        self.newest_hex: list[str] = []  # its digest as references carry it: a check compares it 100,000 times a second
+        self.newest_hex: list[str | None] = []  # its digest as references carry it, from when one did first
 
         self._key_columns: tuple[Any, ...] = (
             self.key_names,
@@ -212,6 +212,12 @@ class Index(Lookup):
     def seq_at(self, moment_us: int) -> int:
         """The last entry recorded by a moment; 0 if none was."""
         return bisect_right(self.recorded_us, moment_us, lo=1) - 1
+
+    def hex_of_newest(self, key: int) -> str:
+        """The digest of a key's newest version in hex. It is kept: a check may ask for it 100,000 times a second."""
+        seq = self.newest_of_key[key]
+        found = self.newest_hex[key] = self.digest[32 * seq : 32 * seq + 32].hex()
+        return found
 
     # -- undoing ------------------------------------------------------------------------------------------------------
 
@@ -536,7 +542,7 @@ class Index(Lookup):
         self.digest.extend(digest)
         if before != seq:
             self._put(self.newest_of_key, key, seq)
-            self._put(self.newest_hex, key, record.digest[7:])
+            self._put(self.newest_hex, key, None)
         if record.amends is not None:
             edition = self.edition[record.amends]
             self.edition.append(edition)
@@ -567,7 +573,7 @@ class Index(Lookup):
             self.youngest.append(len(self.flags))
             self.current.append(len(self.flags))
             self.newest_of_key.append(record.seq)
-            self.newest_hex.append(record.digest[7:])
+            self.newest_hex.append(None)
         return key
 
     def _bear(self, record: Record, key: int) -> int:

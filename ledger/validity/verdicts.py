@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from ledger.errors import Ambiguous, Malformed, NotFound
@@ -34,7 +36,7 @@ class Reader:
         # Causes depend on the cutoff, which moves with the clock; without one they hold until something changes.
         self._causes: dict[int, int] = {} if max_age_us is not None else index.memo.setdefault("causes", {})
 
-    def check(self, refs: Iterable[str]) -> list[Found]:
+    def check(self, refs: Sequence[str]) -> list[Found]:
         """The verdict of each reference in the order asked, a fresh one as its seq. Never raises for a reference."""
         index = self.index
         if self.cutoff_us is None and isinstance(index, Index):
@@ -45,7 +47,10 @@ class Reader:
 
     # The hot path, written out for now and for then, so that a check of now pays nothing for the past.
 
-    def _check_now(self, index: Index, refs: Iterable[str]) -> list[Found]:
+    def _check_now(self, index: Index, refs: Sequence[str]) -> list[Found]:
+        if len(refs) > 1 and isinstance(refs[0], str) and "@sha256:" not in refs[0]:
+            with contextlib.suppress(KeyError, TypeError):  # not all of them are keys
+                return self._check_keys(index, refs)
         keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
         newest_of_key, newest_hex, edition_of = index.newest_of_key, index.newest_hex, index.edition
         found: list[Found] = []
@@ -56,7 +61,7 @@ class Reader:
                 name, digest_follows, text = ref.rpartition("@sha256:")
                 if digest_follows:
                     key = keys[name]
-                    if newest_hex[key] == text:
+                    if (newest_hex[key] or index.hex_of_newest(key)) == text:
                         seq = newest_of_key[key]
                         if valid[edition_of[seq]]:
                             found.append(seq)
@@ -71,7 +76,18 @@ class Reader:
             found.append(self.verdict(ref))
         return found
 
-    def _check_then(self, past: Past, refs: Iterable[str]) -> list[Found]:
+    def _check_keys(self, index: Index, refs: Sequence[str]) -> list[Found]:
+        """The same for keys alone, column by column: half the time of a loop. Raises KeyError if one is none."""
+        editions = itemgetter(*itemgetter(*refs)(index.keys))(index.current)
+        stand = itemgetter(*editions)(index.valid)
+        found: list[Found] = list(itemgetter(*editions)(index.newest))
+        if 0 in stand or NONE in editions:
+            for place, edition in enumerate(editions):
+                if edition == NONE or not stand[place]:
+                    found[place] = self.verdict(refs[place])
+        return found
+
+    def _check_then(self, past: Past, refs: Sequence[str]) -> list[Found]:
         """The same of a past one: what is valid now and has not changed since was so then."""
         index = past.today
         keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
@@ -84,7 +100,8 @@ class Reader:
                 if digest_follows:
                     key = keys[name]
                     seq = newest_of_key[key]
-                    edition = edition_of[seq] if newest_hex[key] == text else NONE
+                    same = (newest_hex[key] or index.hex_of_newest(key)) == text
+                    edition = edition_of[seq] if same else NONE
                 else:
                     edition = current[keys[ref]]
                     seq = newest[edition] if edition >= 0 else 0
