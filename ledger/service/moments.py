@@ -24,8 +24,12 @@ def past(index: Index, at: str) -> Past:
         return Past(index, upto, index.recorded_us[upto])
     try:
         moment_us = parse_moment(at)
-    except Malformed as error:
-        raise Malformed(f"at: {error}; or a revision, like main@1042.9f3c1a2b", field="at") from None
+    except Malformed:
+        raise Malformed(
+            f"at: {str(at)[:80]!r} is neither a revision, like main@1042.9f3c1a2b, nor a moment with its zone, "
+            "like 2026-01-31T09:30:00Z",
+            field="at",
+        ) from None
     if moment_us > index.clock_us:
         raise Malformed(f"at: {at} is after now, {format_moment(index.clock_us)}", field="at")
     return Past(index, index.seq_at(moment_us), moment_us)

@@ -325,6 +325,12 @@ class LedgerService:
         with self.reading(at=at) as reader:
             return [Seen(one.entry, view_of(reader, one), len(one.content or "")) for one in picked]
 
+    async def head_at(self, at: str) -> Head:
+        """The last entry of a past that this process knows, with its full hash."""
+        with self.reading(at=at) as reader:
+            upto = reader.index.upto
+        return head_after((await self.store.pick(self.name, [upto]))[0]) if upto else EMPTY
+
     @contextlib.contextmanager
     def reading(self, max_age_s: float | None = None, at: str | None = None) -> Iterator[Reader]:
         """One state to look at: nothing changes meanwhile, so nothing may be waited for."""
@@ -364,7 +370,7 @@ class LedgerService:
         state_seq = None
         if isinstance(self.store, StateStore):
             state_seq = await self.store.states_upto(self.name)
-        then = None if at is None else await self._head_at(at)
+        then = None if at is None else await self.head_at(at)
         with self.reading(at=at) as reader:
             index, head = reader.index, then or self.live.head
             states = {
@@ -432,11 +438,6 @@ class LedgerService:
         if at is not None and names_revision(at):
             await self.follower.reach(at, "at")
         await self.follower.refresh()
-
-    async def _head_at(self, at: str) -> Head:
-        with self.reading(at=at) as reader:
-            upto = reader.index.upto
-        return head_after((await self.store.pick(self.name, [upto]))[0]) if upto else EMPTY
 
     async def _views(self, seqs: Sequence[int], *, content: bool = True, at: str | None = None) -> list[EntryView]:
         return [seen.view for seen in await self.seen(seqs, content=content, at=at)]
