@@ -14,8 +14,9 @@ from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
 from ledger.model.change import Change
 from ledger.model.entry import EMPTY, Entry, Head, Sealed, head_after, revision_token
 from ledger.model.listing import Wanted
-from ledger.model.reference import check_ledger
+from ledger.model.reference import check_ledger, check_tag
 from ledger.model.result import BatchResult
+from ledger.model.tag import Tag
 from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import (
     GRAPH_NODES_MAX,
@@ -25,10 +26,12 @@ from ledger.model.view import (
     EntryView,
     Explanation,
     GraphSlice,
+    NamedRevision,
     Node,
     PathStep,
     Remedy,
     Status,
+    Tagged,
 )
 from ledger.service.answers import Answer, answer, answer_of
 from ledger.service.audit import audit
@@ -42,6 +45,7 @@ from ledger.service.live import Live
 from ledger.service.mirror import Mirror
 from ledger.service.moments import names_revision, past
 from ledger.service.rendering import id_of, node_of, view_of
+from ledger.service.tags import Tags
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
 from ledger.validity.graph import entries_about, walk
 from ledger.validity.lookup import KIND_NAMES
@@ -101,7 +105,8 @@ class LedgerService:
             if isinstance(store, StateStore)
             else None
         )
-        self.follower = Follower(self.live, self._landed, max_lag_s, reach_s)
+        self.tagged = Tags(store, name)
+        self.follower = Follower(self.live, self.tagged, self._landed, max_lag_s, reach_s)
         self.feed = Feed(self.live, self.follower)
         self._notes = ExpiryNotes(self.live, clock, self._note_expiries) if note_expiries else None
         self.figures = Figures()
@@ -391,6 +396,25 @@ class LedgerService:
                 state_seq=state_seq,
             )
 
+    async def tag(self, name: str, revision: str | None = None) -> Tagged:
+        """Name a revision, or the head, for good; said again of the same one it stays.
+
+        Raises Malformed, ForeignRevision, NoSuchTag, TagConflict, NoSuchLedger; Behind; StoreError.
+        """
+        check_tag(name)
+        if revision is None:
+            await self.follower.hear()
+            await self.follower.refresh()
+            head = self.live.head
+        else:
+            head = await self.head_at(await self.follower.reach(revision, "revision"))
+        tag = Tag(name, head.seq, head.hash)
+        return Tagged(name, self.tagged.revision_of(tag), created=await self.tagged.put(tag))
+
+    async def tags(self) -> list[NamedRevision]:
+        """The revisions that have names, sorted by them."""
+        return [NamedRevision(tag.name, self.tagged.revision_of(tag)) for tag in await self.tagged.all()]
+
     async def audit(self, progress: AuditProgress | None = None) -> AuditReport:
         """Recompute the chain and validity from nothing and hold them against what is live and what is shown."""
         await self.follower.refresh()
@@ -429,7 +453,7 @@ class LedgerService:
         index = self.live.index
         index.advance(self.clock())
         return Reader(
-            index if at is None else past(index, at),
+            index if at is None else past(index, self.tagged.known(at) or at),
             None if max_age_s is None else int(min(max_age_s, AGE_S_MAX) * SECOND),
         )
 

@@ -25,7 +25,7 @@ def given(description: str, *, default: Any = UNSET) -> Any:
 LedgerName = Annotated[str, arg("Which ledger.")]
 At = Annotated[
     str | None,
-    arg("A revision, or a moment (RFC 3339): what would have been answered then, here and in all that is reached."),
+    arg("A revision, `tag:NAME`, or a moment (RFC 3339): what would have been answered then, by all that is reached."),
 ]
 Ref = Annotated[ID, arg("A reference: `pep/440`, `pep/440@3`, `pep/440@sha256:9f2c11aa…` or `@42`.")]
 

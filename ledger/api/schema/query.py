@@ -22,6 +22,7 @@ from ledger.api.schema.desk import Operation
 from ledger.api.schema.entries import Entry, shown_verdict
 from ledger.api.schema.limits import not_over, page_size, within
 from ledger.api.schema.pages import EntryConnection, Place, page, place_of
+from ledger.api.schema.tags import Tag, shown_tags
 from ledger.api.schema.words import DateTime
 from ledger.clock import format_moment
 from ledger.errors import Malformed
@@ -144,6 +145,10 @@ class Query:
     @strawberry.field(description="Where a ledger stands.")
     async def ledger(self, info: Info, name: LedgerName = "main", at: At = None) -> Ledger | None:
         return await shown_ledger(await info.context.desk(name, at))
+
+    @strawberry.field(description="The revisions that have names, sorted by them.")
+    async def tags(self, info: Info, ledger: LedgerName = "main") -> list[Tag]:
+        return shown_tags(await (await info.context.ledgers.get(ledger)).tags())
 
     @strawberry.field(description="The names of the ledgers there are, sorted.")
     async def ledgers(self, info: Info) -> list[str]:
