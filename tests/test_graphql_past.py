@@ -57,7 +57,7 @@ query ($ref: ID!, $refs: [ID!]!, $at: String, $ledger: String! = "main") {
 """
 """Every read that takes `at`, and what can be reached from each; not `lagS`, which is that of the process."""
 
-TIMELESS = {"ledgers"}
+TIMELESS = {"ledgers", "tags"}
 
 NAMES = ["p", "b", "m", "q", "@2", "m@1"]
 
@@ -243,8 +243,8 @@ async def test_what_is_no_past(field: str) -> None:
             error = await refused(ledgers, text, at=at)
             assert (error["code"], error["field"]) == ("malformed", "at"), at
         assert (await refused(ledgers, text, at="yesterday"))["message"] == (
-            "at: 'yesterday' is neither a revision, like main@1042.9f3c1a2b, nor a moment with its zone, "
-            "like 2026-01-31T09:30:00Z"
+            "at: 'yesterday' is no revision (like main@1042.9f3c1a2b), no tag (like tag:approved) and "
+            "no moment with its zone (like 2026-01-31T09:30:00Z)"
         )
         if field.startswith("freshness"):
             told_of = 'query ($at: String) { freshness(refs: ["a"], at: $at) { withheld { ref state reason } } }'

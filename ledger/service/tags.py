@@ -44,7 +44,6 @@ class Tags:
         if taken is not None and taken != tag:
             raise TagConflict(
                 f"{tag.name!r} is the tag of {self.revision_of(taken)}, and a tag never moves",
-                field="name",
                 revision=self.revision_of(taken),
             )
         self._known[reference_to(tag.name)] = self.revision_of(tag)
