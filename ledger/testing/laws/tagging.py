@@ -126,6 +126,7 @@ class Tagging:
         empty = await desk.open(".empty")
         with pytest.raises(NoSuchLedger):
             await empty.ledger.tag("v1")
+        await desk.close(empty)
         await page("record belief a 1                                    -> @1 recorded fresh")
         for revision in (f"{page.ledger.name}@1.00000000", f"x{page.ledger.name}@0.00000000"):
             with pytest.raises(ForeignRevision):
