@@ -39,8 +39,10 @@ from ledger.model.view import (
     Explanation,
     GraphSlice,
     ImportReport,
+    NamedRevision,
     Remedy,
     Status,
+    Tagged,
 )
 from ledger.model.writing import Refs, Writing
 from ledger.service.follower import MAX_LAG_S, REACH_S
@@ -68,7 +70,8 @@ class AsyncLedger(
     reference raise NotFound, Ambiguous or Malformed. `check` never raises for a reference: unknown is a verdict.
 
     Reads take `at_least`, a revision such as `result.revision`: the answer is not older, whichever process wrote it.
-    With `at`, a revision or a moment (RFC 3339), they answer as the ledger would have then.
+    With `at`, a revision or a moment (RFC 3339), they answer as the ledger would have then. Where a revision is taken,
+    a tag of one is too, as `tag:NAME`.
     ForeignRevision is raised for one of another ledger or history, Behind (by `check`: unknown) for one that this
     process does not hear of in time.
     """
@@ -240,6 +243,17 @@ class AsyncLedger(
         """Head and counts."""
         return await self._service.status(at=at)
 
+    async def tag(self, name: str, revision: str | None = None) -> Tagged:
+        """Give a revision (None: the head) a name for good: `tag:NAME` is taken wherever a revision is.
+
+        The same again is fine, and said; TagConflict is raised for a name that another revision has.
+        """
+        return await self._service.tag(name, revision)
+
+    async def tags(self) -> list[NamedRevision]:
+        """The revisions that have names, sorted by them."""
+        return await self._service.tags()
+
     async def audit(self, *, progress: AuditProgress | None = None) -> AuditReport:
         """Compute everything again from nothing and compare (law 13)."""
         return await self._service.audit(progress)
@@ -400,6 +414,8 @@ class Ledger:
     consequences = _waited(AsyncLedger.consequences)
     remediation = _waited(AsyncLedger.remediation)
     status = _waited(AsyncLedger.status)
+    tag = _waited(AsyncLedger.tag)
+    tags = _waited(AsyncLedger.tags)
     audit = _waited(AsyncLedger.audit)
 
     def _wait(self, awaitable: Awaitable[T]) -> T:

@@ -6,7 +6,8 @@
     │   ├── KindConflict  NotAPremise  NotCurrent  AmendmentChangesSupport
     │   ├── CircularSupport  CircularSupersession  SelfDefeating  StalePremise
     │   ├── NotRevocable  NotStanding  SeveralWithdrawals  NothingToLift  ErasedIsFinal
-    │   └── IdempotencyConflict  ForeignRevision
+    │   ├── IdempotencyConflict  ForeignRevision
+    │   └── NoSuchTag  TagConflict
     ├── StoreError            the store cannot do it
     │   ├── Unavailable       it does not answer now; trying again helps
     │   │   └── LedgerClosed  nor does this process any more; another may
@@ -176,6 +177,18 @@ class ForeignRevision(Refused):
     """The revision belongs to another ledger, or to another history of this one: a fork, or a restored back-up."""
 
     code = "foreign_revision"
+
+
+class NoSuchTag(Refused):
+    """No revision of this ledger was given this name."""
+
+    code = "no_such_tag"
+
+
+class TagConflict(Refused):
+    """The name is the tag of another revision, and a tag never moves."""
+
+    code = "tag_conflict"
 
 
 class StoreError(LedgerError):

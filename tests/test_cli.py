@@ -378,8 +378,8 @@ def test_verify_tells_another_digest(page: Terminal) -> None:
 
 
 def test_migrate_brings_a_store_to_this_version(page: Terminal) -> None:
-    assert page.ok("migrate") == f"{page.store} is at this version (schema 1)\n"
-    assert page.json("migrate") == {"store": page.store, "schema": 1}
+    assert page.ok("migrate") == f"{page.store} is at this version (schema 2)\n"
+    assert page.json("migrate") == {"store": page.store, "schema": 2}
 
 
 # --- import, export, restore ----------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ READS = (
     "entries --current --after 3 --actor ann",
     "remediation",
     "status",
+    "check port --at tag:none",
+    "tags",
     "audit",
     "export",
     "export --entries",
@@ -67,6 +69,8 @@ WRITES = (
     "reinstate docs/logs --lifts @1",
     "verify docs/config --digest sha256:" + "0" * 64,
     "verify docs/config --digest x",
+    "tag v1",
+    "tag v1 tag:none",
 )
 
 

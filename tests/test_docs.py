@@ -5,7 +5,8 @@
     ```console   `$ command` and what it prints; a document's blocks are one session of bash in an empty folder
     ```ledger    a ledger page (ledger/testing/page.py), each on a ledger of its own
     ```graphql   a document's blocks are asked in order by a public client, of a service with one empty ledger; the
-                 ```json block after one is what comes back, or, after that, what a subscription was told
+                 ```json block after one is what comes back, or, after that, what a subscription was told; a revision
+                 that ends in `…` is the one that came before
     ```cypher    run on a Neo4j that holds what the document's pages recorded; the table after it is what comes back
 
 `…` stands for any text. What names a Neo4j address is run where there is one, on the server of the tests. Commands that
@@ -277,16 +278,21 @@ class Tour:
         self._http = gql.Client(transport=HTTPXAsyncTransport(url=f"http://{place}/graphql"))
         socket = WebsocketsTransport(url=f"ws://{place}/graphql", subprotocols=["graphql-transport-ws"])
         self._socket = gql.Client(transport=socket)
+        self._revisions: dict[str, str] = {}
         self._changes: Any = None
         self._telling: asyncio.Task[Any] | None = None
 
     async def ask(self, text: str) -> Any:
         if text.startswith("subscription"):
             return await self._subscribe(text)
+        text = re.sub(r"(main@\d+)\.…", lambda begun: self._revisions[begun[1]], text)
         try:
-            return {"data": await self._http.execute_async(gql.gql(text))}
+            came = {"data": await self._http.execute_async(gql.gql(text))}
         except TransportQueryError as error:
-            return {"data": error.data, "errors": error.errors}
+            came = {"data": error.data, "errors": error.errors}
+        told = re.findall(r"main@\d+\.[0-9a-f]{8}", json.dumps(came))
+        self._revisions |= {revision.partition(".")[0]: revision for revision in told}
+        return came
 
     async def _subscribe(self, text: str) -> None:
         """From now on; what it is told is shown later."""

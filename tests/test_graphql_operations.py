@@ -34,7 +34,7 @@ async def story(ledgers: Ledgers) -> None:
     played: set[str] = set()
     ledger = f"story-{uuid.uuid4().hex[:8]}"
 
-    async def play(name: str, **variables: Any) -> Any:
+    async def play(name: str, /, **variables: Any) -> Any:
         played.add(name)
         text = (OPERATIONS / f"{name}.graphql").read_text(encoding="utf-8")
         named = {"name": ledger} if name == "ledger" else {"ledger": ledger}
@@ -103,6 +103,10 @@ async def story(ledgers: Ledgers) -> None:
 
     result = await play("reinstate", target="policy/refund", reason="it was signed")
     assert result["revived"]["count"] == 4
+    tagged = await play("tag", name="signed")
+    assert tagged["created"] is True
+    assert await play("tags") == [{"name": "signed", "revision": tagged["revision"]}]
+    assert (await play("entry", ref="refund", at="tag:signed"))["verdict"]["state"] == "fresh"
     state = await play("ledger")
     assert ledger in state["ledgers"]
     assert state["ledger"]["states"] == [{"state": "fresh", "reason": None, "count": 4}]

@@ -489,10 +489,12 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ledgers": {},
     "migrations": {},
     "pick": {"ledger": "x", "seqs": [1], "content": True, "whole": 1},
+    "put_tag": {"ledger": "x", "name": "v", "seq": 1, "hash": "00"},
     "read": {"ledger": "x", "after": 0, "upto": 1, "content": True, "whole": 1},
     "read_states": {"ledger": "x", "after": 0, "upto": 1},
     "states_upto": {"ledger": "x"},
     "record_migration": {"number": 1, "name": "x", "checksum": "00", "applied_at": "2026"},
+    "tags": {"ledger": "x"},
     "take_lease": {"ledger": "x", "holder": "a", "lease_ms": 1},
     "write_states": {"ledger": "x", "states": [[1, "fresh", None]], "upto": 1},
 }  # fmt: skip
@@ -542,8 +544,9 @@ async def test_a_fresh_database_is_only_read_until_it_is_written_to() -> None:
         # Many prepare it at once; all but one meet deadlocks or find it done.
         stores = [Neo4jStore(server.uri) for _ in range(4)]
         await asyncio.gather(*(one.open(create=True) for one in stores))
-        assert len(await ask(looking, "SHOW CONSTRAINTS")) == 3
-        assert await ask(looking, "MATCH (m:LedgerMigration) RETURN m.name") == [["0001_ledger"]]
+        assert len(await ask(looking, "SHOW CONSTRAINTS")) == 4
+        applied = "MATCH (m:LedgerMigration) RETURN m.name ORDER BY m.number"
+        assert await ask(looking, applied) == [["0001_ledger"], ["0002_tag"]]
 
         # Who opened it before it was prepared goes on.
         await looking.append("main", EMPTY, beliefs(EMPTY, 1))
@@ -584,18 +587,18 @@ async def test_a_database_of_a_newer_version_is_refused(store: Neo4jStore, neo4j
 async def test_an_older_database_is_brought_up_where_writing_is_allowed(
     store: Neo4jStore, neo4j_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later = Migration(2, "0002_later", "// Nothing.\nRETURN 1;\n\nMATCH (n:LedgerTest) DELETE n;\n")
+    later = Migration(3, "0003_later", "// Nothing.\nRETURN 1;\n\nMATCH (n:LedgerTest) DELETE n;\n")
     monkeypatch.setattr(neo4j_store, "migrations", lambda: (*migrations(), later))
     other = Neo4jStore(neo4j_uri)
     try:
-        with pytest.raises(SchemaMismatch, match=r"0002_later.*ledger migrate"):
+        with pytest.raises(SchemaMismatch, match=r"0003_later.*ledger migrate"):
             await other.open(create=False)
         await other.open(create=True)
         await other.close()
         await other.open(create=False)
         await other.close()
     finally:
-        await ask(store, "MATCH (m:LedgerMigration {number: 2}) DELETE m")
+        await ask(store, "MATCH (m:LedgerMigration {number: 3}) DELETE m")
 
 
 # --- Trouble ---------------------------------------------------------------------------------------------------------

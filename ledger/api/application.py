@@ -28,6 +28,7 @@ from ledger.api.routes import Shortcut, commands_route, freshness_route
 from ledger.api.schema import Limits, graphql_routes
 from ledger.api.schema.limits import DEFAULTS
 from ledger.api.security import Security
+from ledger.api.tags import tags_router
 from ledger.api.tracing import tracing
 from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
@@ -84,6 +85,7 @@ def create_app(
     app.router.routes += [hot, commands_route(Commands(ledgers, settings)), restore_route(Restore(ledgers))]
     app.router.routes += graphql_routes(ledgers, _limits(settings), allowed_origins=settings.allowed_origins)
     app.include_router(Reads(ledgers).router())
+    app.include_router(tags_router(ledgers))
     _add_own_routes(app, readiness, metrics)
     app.openapi = with_components(app)  # type: ignore[method-assign]
     return app

@@ -23,7 +23,8 @@ class FreshnessRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     refs: list[str]
     at: Annotated[
-        str | None, msgspec.Meta(description="A revision, or a moment (RFC 3339): what would have been answered then.")
+        str | None,
+        msgspec.Meta(description="A revision, tag:NAME, or a moment (RFC 3339): what would have been answered then."),
     ] = None
     at_least: Annotated[str | None, msgspec.Meta(description="A revision that the answer is not older than.")] = None
     max_age_s: Annotated[

@@ -32,6 +32,8 @@ READ = (
     view.Status,
     view.AuditReport,
     view.Restored,
+    view.Tags,
+    view.Tagged,
 )
 
 REF = "#/components/schemas/{}"

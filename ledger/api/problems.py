@@ -18,6 +18,7 @@ STATUS: dict[type[LedgerError], int] = {
     errors.Refused: 409,
     errors.Malformed: 400,
     errors.NotFound: 404,
+    errors.NoSuchTag: 404,
     errors.TooLarge: 413,
     errors.HeadMoved: 503,
     errors.StoreError: 500,

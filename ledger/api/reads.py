@@ -51,7 +51,9 @@ EXPORT_BYTES = 64 << 10
 SEND_S = 30.0
 """How long a reader of an export may take none of it."""
 
-At = Annotated[str | None, Field(description="A revision, or a moment (RFC 3339): what would have been answered then.")]
+At = Annotated[
+    str | None, Field(description="A revision, tag:NAME, or a moment (RFC 3339): what would have been answered then.")
+]
 AtLeast = Annotated[str | None, Field(description="A revision that the answer is not older than.")]
 MaxAge = Annotated[float | None, Field(ge=0, description="Seconds after which what nobody looked at counts as fallen.")]
 

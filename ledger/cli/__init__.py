@@ -4,6 +4,7 @@ shell     the group of commands; errors, exit codes
 options   what commands have in common, and opening the ledger they name
 reading   check, why, history, causes, consequences, entries, remediation, status, audit, schema
 writing   record, revoke, reinstate, verify
+tags      tag, tags
 transfer  import, export, restore, migrate
 serving   serve
 files     reading lines and writing files without leaving halves

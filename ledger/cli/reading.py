@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 EXIT_NOT_SO = 1
 
 
-_at = click.option("--at", metavar="WHEN", help="As of a past revision, or a moment like 2026-01-31T09:30:00Z.")
+_at = click.option(
+    "--at", metavar="WHEN", help="As of a past revision, its tag:NAME, or a moment like 2026-01-31T09:30:00Z."
+)
 
 
 def _revision(ledger: AnyLedger, at: str | None) -> str:

@@ -15,6 +15,7 @@ from ledger import __version__
 from ledger.cli.reading import READING
 from ledger.cli.render import as_json_text, clean
 from ledger.cli.serving import SERVING
+from ledger.cli.tags import tag, tags
 from ledger.cli.transfer import TRANSFER
 from ledger.cli.writing import WRITING
 from ledger.errors import FileTrouble, Interrupted, LedgerError, Usage
@@ -25,7 +26,7 @@ EXIT_BROKEN_PIPE = 141
 """As the shell reports of a program that was stopped by SIGPIPE."""
 
 
-SECTIONS = {"Look": READING, "Record": WRITING, "Whole ledgers": TRANSFER, "Service": SERVING}
+SECTIONS = {"Look": (*READING, tags), "Record": (*WRITING, tag), "Whole ledgers": TRANSFER, "Service": SERVING}
 
 
 class Shell(click.Group):

@@ -29,10 +29,13 @@ from ledger.model.view import (
     GraphSlice,
     History,
     ImportReport,
+    NamedRevision,
     Remediation,
     Remedy,
     Restored,
     Status,
+    Tagged,
+    Tags,
 )
 from ledger.model.writing import Refs, Writing
 
@@ -207,6 +210,18 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
     def status(self, *, at: str | None = None) -> Steps[Status]:
         """Head, counts, and the service's lag."""
         return self._read(Status, "status", None, at=at)
+
+    def tag(self, name: str, revision: str | None = None) -> Steps[Tagged]:
+        """Give a revision (None: the head) a name for good: `tag:NAME` is taken wherever a revision is.
+
+        The same again is fine, and said; TagConflict is raised for a name that another revision has.
+        """
+        asked = {"name": name} | ({} if revision is None else {"revision": revision})
+        return decoded((yield from ask(Request("POST", "tags", msgspec.json.encode(asked)))).body, Tagged)
+
+    def tags(self) -> Steps[list[NamedRevision]]:
+        """The revisions that have names, sorted by them."""
+        return list((yield from self._read(Tags, "tags", None)).tags)
 
     def audit(self, *, progress: AuditProgress | None = None) -> Steps[AuditReport]:
         """Compute everything again from nothing and compare (law 13). A service tells no `progress` of it."""

@@ -123,6 +123,8 @@ class LedgerClient(_Client):
     consequences = _waited(Asking.consequences)
     remediation = _waited(Asking.remediation)
     status = _waited(Asking.status)
+    tag = _waited(Asking.tag)
+    tags = _waited(Asking.tags)
     audit = _waited(Asking.audit)
 
     def export(self, *, entries: bool = False) -> Iterator[bytes]:
@@ -185,6 +187,8 @@ class AsyncLedgerClient(_Client):
     consequences = _awaited(Asking.consequences)
     remediation = _awaited(Asking.remediation)
     status = _awaited(Asking.status)
+    tag = _awaited(Asking.tag)
+    tags = _awaited(Asking.tags)
     audit = _awaited(Asking.audit)
 
     def export(self, *, entries: bool = False) -> AsyncIterator[bytes]:

@@ -95,6 +95,17 @@ def check_ledger(name: str) -> str:
     return name
 
 
+def check_tag(name: str, field: str = "name") -> str:
+    """The tag's name itself, if it may be one: those of ledgers may. Raises Malformed."""
+    if not isinstance(name, str) or not _LEDGER.fullmatch(name):
+        raise Malformed(
+            f"{str(name)[:80]!r} is no name of a tag: lower-case letters, digits and . _ -, "
+            "at most 63, starting with a letter or digit",
+            field=field,
+        )
+    return name
+
+
 def check_digest(digest: str) -> str:
     """The digest itself, if it is `sha256:` and 64 lower-case hex digits. Raises Malformed."""
     if not _DIGEST.fullmatch(digest):

@@ -139,6 +139,21 @@ class ImportReport(Shown, frozen=True):
     revision: str
 
 
+class NamedRevision(Shown, frozen=True):
+    """A tag, and the revision it names for good."""
+
+    name: str
+    revision: str
+
+
+class Tagged(Shown, frozen=True):
+    """A revision that has a name; not `created`: it had it already."""
+
+    name: str
+    revision: str
+    created: bool
+
+
 # Lists as they are told to programs: with the revision that they are not older than.
 
 
@@ -168,6 +183,13 @@ class Remediation(Shown, frozen=True):
 
     revision: str
     remediation: tuple[Remedy, ...]
+
+
+class Tags(Shown, frozen=True):
+    """The tags of a ledger, sorted by name."""
+
+    revision: str
+    tags: tuple[NamedRevision, ...]
 
 
 class Restored(Shown, frozen=True):

@@ -55,8 +55,8 @@ class Feed:
 
     async def _changes(self, after: str | None, seq: int) -> AsyncGenerator[Change]:
         if after is not None:
-            await self.follower.reach(after, "after")
-            seq = await self._end_before(parse_revision(after, "after").seq)
+            token = await self.follower.reach(after, "after")
+            seq = await self._end_before(parse_revision(token, "after").seq)
         while seq < self.live.head.seq:
             async for entries in batches_behind(self.live.store, self.live.name, seq, self.live.head.seq):
                 for batch in _batches(entries):

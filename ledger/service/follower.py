@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from ledger.errors import Behind, ForeignRevision, LedgerError, Locked, Unavailable
 from ledger.model.entry import parse_revision
 from ledger.service.live import Live
+from ledger.service.tags import Tags
 
 MAX_LAG_S = 5.0
 """How long nothing may be heard from the store before nothing is called fresh: ten looks of a Neo4j store missed. Its
@@ -32,8 +33,11 @@ class Follower:
     `landed` is called when something was heard.
     """
 
-    def __init__(self, live: Live, landed: Callable[[], Awaitable[None]], max_lag_s: float, reach_s: float) -> None:
+    def __init__(
+        self, live: Live, tags: Tags, landed: Callable[[], Awaitable[None]], max_lag_s: float, reach_s: float
+    ) -> None:
         self.live = live
+        self.tags = tags
         self.landed = landed
         self.max_lag_s = max_lag_s
         self.reach_s = reach_s
@@ -68,45 +72,57 @@ class Follower:
         except (Unavailable, Locked):
             return False
 
-    def knows(self, token: str, field: str = "at_least") -> bool:
-        """Whether this process has heard of a revision. Raises Malformed, ForeignRevision."""
-        revision = parse_revision(token, field)
+    def knows(self, text: str, field: str = "at_least") -> bool:
+        """Whether this process has heard of a revision, or of what a tag names. Raises Malformed, ForeignRevision."""
+        token = self.tags.known(text)
+        if token is None:
+            return False
+        revision, told = parse_revision(token, field), token if text == token else f"{text} ({token})"
         if revision.ledger != self.live.name:
             raise ForeignRevision(
-                f"{token} is a revision of the ledger {revision.ledger!r}, not of {self.live.name!r}",
+                f"{told} is a revision of the ledger {revision.ledger!r}, not of {self.live.name!r}",
                 field=field,
                 revision=token,
             )
         mark = self.live.mark(revision.seq)
         if mark is not None and mark != revision.mark:
             raise ForeignRevision(
-                f"{token} is of another history: here entry {revision.seq} has a hash that begins with {mark.hex()}",
+                f"{told} is of another history: here entry {revision.seq} has a hash that begins with {mark.hex()}",
                 field=field,
                 revision=token,
             )
         return mark is not None
 
-    async def reach(self, token: str, field: str = "at_least") -> None:
-        """Wait, no longer than `reach_s`, until this process knows of a revision.
+    async def reach(self, text: str, field: str = "at_least") -> str:
+        """Wait, no longer than `reach_s`, until this process knows of a revision, or of what a tag names; its token.
 
-        Raises Malformed, ForeignRevision; Behind when it is not heard of in time.
+        Raises Malformed, NoSuchTag, ForeignRevision; Behind when it is not heard of in time.
         """
-        if self.knows(token, field):
-            return
+        token = self.tags.known(text) or await self._tagged(text, field)
+        if self.knows(text, field):
+            return token
         pause_s = 0.01
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.reach_s):
                 while True:
                     with contextlib.suppress(Unavailable, Locked):
                         await self._ask()
-                    if self.knows(token, field):
-                        return
+                    if self.knows(text, field):
+                        return token
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, 0.25)
         raise Behind(
-            f"{token} is not known here after {self.reach_s:g} s; this process is at {self.live.revision}",
+            f"{text} is not known here after {self.reach_s:g} s; this process is at {self.live.revision}",
             revision=self.live.revision,
         )
+
+    async def _tagged(self, text: str, field: str) -> str:
+        """What the store says of a tag. Raises NoSuchTag, Malformed; Behind without an answer in `reach_s`."""
+        try:
+            async with asyncio.timeout(self.reach_s):
+                return await self.tags.revision(text, field)
+        except NO_ANSWER as error:
+            raise self._cut_off() from error
 
     async def hear(self) -> None:
         """Ask the store for all it holds now, unless each read does. Raises Behind without an answer in `reach_s`."""

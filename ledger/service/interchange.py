@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from ledger.clock import format_moment
 from ledger.errors import LedgerError, Refused
 from ledger.model.command import Command
 from ledger.model.entry import (
+    GENESIS,
     NOBODY,
     WHOLE_BATCH,
     Attempt,
@@ -154,10 +155,17 @@ async def _commit_atomic(
 
 
 async def export_entries(ledger: LedgerService) -> AsyncIterator[bytes]:
-    """The verbatim log, a line an entry: its envelope, its content, its hash."""
+    """The verbatim log, a line an entry: its envelope, its content, its hash. A tag comes behind what it names."""
+    tags = defaultdict[tuple[int, bytes], list[bytes]](list)  # those of another history name nothing here
+    for tag in await ledger.tagged.all():
+        tags[tag.seq, tag.hash].append(_line({"tag": tag.name, "seq": tag.seq, "hash": tag.hash.hex()}))
+    for line in tags[0, GENESIS]:
+        yield line
     async for sealed in ledger.sealed(content=True):
         content = b"" if sealed.content is None else b',"content":' + sealed.content.encode()
         yield b'{"entry":' + sealed.envelope + content + b',"hash":"' + sealed.hash.hex().encode() + b'"}\n'
+        for line in tags.get((sealed.entry.seq, sealed.hash), ()):
+            yield line
 
 
 async def export_commands(ledger: LedgerService) -> AsyncIterator[bytes]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from ledger.clock import format_moment, parse_moment
 from ledger.errors import Malformed
 from ledger.model.entry import parse_revision
+from ledger.model.tag import names_tag
 from ledger.validity.index import Index
 from ledger.validity.past import Past
 
 
 def names_revision(at: str) -> bool:
-    """Whether `at` is a revision's token: no moment has an `@`."""
-    return isinstance(at, str) and "@" in at
+    """Whether `at` is a revision's token, or its tag: no moment has an `@`."""
+    return isinstance(at, str) and ("@" in at or names_tag(at))
 
 
 def past(index: Index, at: str) -> Past:
@@ -24,8 +25,12 @@ def past(index: Index, at: str) -> Past:
         return Past(index, upto, index.recorded_us[upto])
     try:
         moment_us = parse_moment(at)
-    except Malformed as error:
-        raise Malformed(f"at: {error}; or a revision, like main@1042.9f3c1a2b", field="at") from None
+    except Malformed:
+        raise Malformed(
+            f"at: {str(at)[:80]!r} is no revision (like main@1042.9f3c1a2b), no tag (like tag:approved) and "
+            "no moment with its zone (like 2026-01-31T09:30:00Z)",
+            field="at",
+        ) from None
     if moment_us > index.clock_us:
         raise Malformed(f"at: {at} is after now, {format_moment(index.clock_us)}", field="at")
     return Past(index, index.seq_at(moment_us), moment_us)

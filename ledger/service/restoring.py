@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import orjson
 
 from ledger.errors import Corrupt, LedgerError, Malformed
 from ledger.model.canonical import canonical, digest_of_bytes, parse_json
 from ledger.model.entry import EMPTY, Head, Record, Sealed, open_envelope, seal
+from ledger.model.reference import check_tag
+from ledger.model.tag import Tag
 from ledger.service.service import LedgerService
 from ledger.store.base import PAGE_ENTRIES
 
@@ -36,14 +39,19 @@ class Restoring:
         self._lines = 0
         self._held: Head | None = None
         self._page: list[Sealed] = []
+        self._tags: list[Tag] = []
 
     async def add(self, line: bytes) -> None:
-        """The next line; blank ones do not matter. Raises Malformed and Corrupt, with the line."""
+        """The next line, an entry or a tag; blank ones do not matter. Raises Malformed and Corrupt, with the line."""
         self._lines += 1
         if not line.strip():
             return
+        data = _parsed(line, self._lines)
+        if "tag" in data:
+            self._tags.append(_tag(data, self._lines, self.head))
+            return
         held = await self._there()
-        sealed = _verbatim(line, self._lines, self.head.hash, self.head.seq + 1)
+        sealed = _verbatim(data, self._lines, self.head.hash, self.head.seq + 1)
         self.head = Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
         if self.head.seq > held.seq:
             await self._take(sealed)
@@ -51,12 +59,14 @@ class Restoring:
             raise Corrupt(f"{self.ledger.name!r} holds another history; restore into a new ledger", line=self._lines)
 
     async def finish(self) -> Head:
-        """All lines were given; the head they lead to. Raises Corrupt when the ledger goes further."""
+        """All lines were given; the head they lead to. Raises Corrupt when the ledger goes further, TagConflict."""
         held = await self._there()
         await self._append()
         if self.head.seq < held.seq:
             raise Corrupt(f"{self.ledger.name!r} holds {held.seq} entries, the file only {self.head.seq}")
         await self.ledger.live.catch_up()
+        for tag in self._tags:
+            await self.ledger.tagged.put(tag)
         return self.head
 
     async def _there(self) -> Head:
@@ -84,17 +94,37 @@ class Restoring:
             self._progress(len(page))
 
 
-def _verbatim(line: bytes, number: int, previous: bytes, seq: int) -> Sealed:
+def _parsed(line: bytes, number: int) -> dict[str, Any]:
     try:
         data = parse_json(line)
+    except LedgerError as error:
+        raise error.at(line=number) from None
+    if not isinstance(data, dict):
+        raise Malformed("not a line of a verbatim export: it is no object", line=number)
+    return data
+
+
+def _tag(data: dict[str, Any], number: int, head: Head) -> Tag:
+    """A tag names what stands right before it."""
+    try:
+        name = check_tag(data["tag"], "tag")
+        told = data["seq"], bytes.fromhex(data["hash"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"not a line of a verbatim export: {error}", line=number) from error
+    except LedgerError as error:
+        raise error.at(line=number) from None
+    if told != (head.seq, head.hash):
+        raise Corrupt(f"the tag {name!r} does not name entry {head.seq}, behind which it stands", line=number)
+    return Tag(name, head.seq, head.hash)
+
+
+def _verbatim(data: dict[str, Any], number: int, previous: bytes, seq: int) -> Sealed:
+    try:
         told = bytes.fromhex(data["hash"])
         entry = open_envelope(orjson.dumps(data["entry"]))
         content = data.get("content")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise Malformed(f"not a line of a verbatim export: {error}", line=number) from error
-    except LedgerError as error:
-        error.at(line=number)
-        raise
     form = None if "content" not in data else canonical(content).decode()
     sealed = seal(entry, previous, form)
     if entry.seq != seq:

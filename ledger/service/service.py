@@ -14,8 +14,9 @@ from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
 from ledger.model.change import Change
 from ledger.model.entry import EMPTY, Entry, Head, Sealed, head_after, revision_token
 from ledger.model.listing import Wanted
-from ledger.model.reference import check_ledger
+from ledger.model.reference import check_ledger, check_tag
 from ledger.model.result import BatchResult
+from ledger.model.tag import Tag
 from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import (
     GRAPH_NODES_MAX,
@@ -25,10 +26,12 @@ from ledger.model.view import (
     EntryView,
     Explanation,
     GraphSlice,
+    NamedRevision,
     Node,
     PathStep,
     Remedy,
     Status,
+    Tagged,
 )
 from ledger.service.answers import Answer, answer, answer_of
 from ledger.service.audit import audit
@@ -42,6 +45,7 @@ from ledger.service.live import Live
 from ledger.service.mirror import Mirror
 from ledger.service.moments import names_revision, past
 from ledger.service.rendering import id_of, node_of, view_of
+from ledger.service.tags import Tags
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
 from ledger.validity.graph import entries_about, walk
 from ledger.validity.lookup import KIND_NAMES
@@ -101,7 +105,8 @@ class LedgerService:
             if isinstance(store, StateStore)
             else None
         )
-        self.follower = Follower(self.live, self._landed, max_lag_s, reach_s)
+        self.tagged = Tags(store, name)
+        self.follower = Follower(self.live, self.tagged, self._landed, max_lag_s, reach_s)
         self.feed = Feed(self.live, self.follower)
         self._notes = ExpiryNotes(self.live, clock, self._note_expiries) if note_expiries else None
         self.figures = Figures()
@@ -325,6 +330,12 @@ class LedgerService:
         with self.reading(at=at) as reader:
             return [Seen(one.entry, view_of(reader, one), len(one.content or "")) for one in picked]
 
+    async def head_at(self, at: str) -> Head:
+        """The last entry of a past that this process knows, with its full hash."""
+        with self.reading(at=at) as reader:
+            upto = reader.index.upto
+        return head_after((await self.store.pick(self.name, [upto]))[0]) if upto else EMPTY
+
     @contextlib.contextmanager
     def reading(self, max_age_s: float | None = None, at: str | None = None) -> Iterator[Reader]:
         """One state to look at: nothing changes meanwhile, so nothing may be waited for."""
@@ -364,7 +375,7 @@ class LedgerService:
         state_seq = None
         if isinstance(self.store, StateStore):
             state_seq = await self.store.states_upto(self.name)
-        then = None if at is None else await self._head_at(at)
+        then = None if at is None else await self.head_at(at)
         with self.reading(at=at) as reader:
             index, head = reader.index, then or self.live.head
             states = {
@@ -384,6 +395,25 @@ class LedgerService:
                 lag_s=round(self.lag_s, 3),
                 state_seq=state_seq,
             )
+
+    async def tag(self, name: str, revision: str | None = None) -> Tagged:
+        """Name a revision, or the head, for good; said again of the same one it stays.
+
+        Raises Malformed, ForeignRevision, NoSuchTag, TagConflict, NoSuchLedger; Behind; StoreError.
+        """
+        check_tag(name)
+        if revision is None:
+            await self.follower.hear()
+            await self.follower.refresh()
+            head = self.live.head
+        else:
+            head = await self.head_at(await self.follower.reach(revision, "revision"))
+        tag = Tag(name, head.seq, head.hash)
+        return Tagged(name, self.tagged.revision_of(tag), created=await self.tagged.put(tag))
+
+    async def tags(self) -> list[NamedRevision]:
+        """The revisions that have names, sorted by them."""
+        return [NamedRevision(tag.name, self.tagged.revision_of(tag)) for tag in await self.tagged.all()]
 
     async def audit(self, progress: AuditProgress | None = None) -> AuditReport:
         """Recompute the chain and validity from nothing and hold them against what is live and what is shown."""
@@ -423,7 +453,7 @@ class LedgerService:
         index = self.live.index
         index.advance(self.clock())
         return Reader(
-            index if at is None else past(index, at),
+            index if at is None else past(index, self.tagged.known(at) or at),
             None if max_age_s is None else int(min(max_age_s, AGE_S_MAX) * SECOND),
         )
 
@@ -432,11 +462,6 @@ class LedgerService:
         if at is not None and names_revision(at):
             await self.follower.reach(at, "at")
         await self.follower.refresh()
-
-    async def _head_at(self, at: str) -> Head:
-        with self.reading(at=at) as reader:
-            upto = reader.index.upto
-        return head_after((await self.store.pick(self.name, [upto]))[0]) if upto else EMPTY
 
     async def _views(self, seqs: Sequence[int], *, content: bool = True, at: str | None = None) -> list[EntryView]:
         return [seen.view for seen in await self.seen(seqs, content=content, at=at)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ledger.model.entry import Head, Sealed
+from ledger.model.tag import Tag
 
 PAGE_ENTRIES = 5_000
 """Entries read at once. On Neo4j, collected columns of 5,000 come at 110-160,000 entries/s, single rows at 10,000."""
@@ -70,6 +71,18 @@ class Store(ABC):
     @abstractmethod
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         """These entries, in the order asked; numbers that do not exist are left out."""
+
+    @abstractmethod
+    async def put_tag(self, ledger: str, tag: Tag) -> Tag | None:
+        """Give a revision its name, durably; where the name is taken, nothing is written: the tag that has it.
+
+        Of several processes that take a name at once, one gets it. Whether the log has that revision is not asked.
+        Raises NoSuchLedger: a tag creates none.
+        """
+
+    @abstractmethod
+    async def tags(self, ledger: str) -> list[Tag]:
+        """All tags of a ledger, sorted by name; none if it does not exist."""
 
     def moved(self, ledger: str, seen: Head) -> bool:
         """Whether the ledger may have grown past `seen`. Costs microseconds, never waits, may say yes needlessly."""

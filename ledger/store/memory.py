@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ledger.errors import HeadMoved
+from ledger.errors import HeadMoved, NoSuchLedger
 from ledger.model.entry import EMPTY, Head, Revocation, Sealed
+from ledger.model.tag import Tag
 from ledger.store.base import PAGE_ENTRIES, NodeState, Store
 
 
@@ -15,6 +16,7 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         self._logs: dict[str, list[Sealed]] = defaultdict(list)
+        self._tags: dict[str, dict[str, Tag]] = defaultdict(dict)
 
     async def open(self, *, create: bool) -> None:
         pass
@@ -48,6 +50,16 @@ class MemoryStore(Store):
         log = self._logs.get(ledger, [])
         found = [log[seq - 1] for seq in seqs if 0 < seq <= len(log)]
         return found if content else [sealed._replace(content=None) for sealed in found]
+
+    async def put_tag(self, ledger: str, tag: Tag) -> Tag | None:
+        if not self._logs.get(ledger):
+            raise NoSuchLedger(f"there is no ledger {ledger!r}", ledger=ledger)
+        taken = self._tags[ledger].get(tag.name)
+        self._tags[ledger].setdefault(tag.name, tag)
+        return taken
+
+    async def tags(self, ledger: str) -> list[Tag]:
+        return sorted(self._tags.get(ledger, {}).values())
 
     def moved(self, ledger: str, seen: Head) -> bool:
         return self._head(ledger) != seen

@@ -19,8 +19,9 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from ledger.assets import asset
 from ledger.clock import format_moment, system_clock
-from ledger.errors import Corrupt, HeadMoved, Locked, SchemaMismatch, StoreError, Unavailable
+from ledger.errors import Corrupt, HeadMoved, Locked, NoSuchLedger, SchemaMismatch, StoreError, Unavailable
 from ledger.model.entry import EMPTY, GENESIS, Head, Sealed, open_envelope
+from ledger.model.tag import Tag
 from ledger.store.base import PAGE_ENTRIES, NodeState, StateStore
 from ledger.store.neo4j_nodes import portions, steps
 from ledger.store.neo4j_place import Place
@@ -244,6 +245,18 @@ class Neo4jStore(StateStore):
             row = await self._ask_row("pick", ledger=ledger, seqs=seqs, content=True, whole=UNLIMITED)
             complete |= {sealed.entry.seq: sealed for sealed in await self._opened(ledger, row)}
         return [complete.get(sealed.entry.seq, sealed) for sealed in entries]
+
+    # -- tags ---------------------------------------------------------------------------------------------------------
+
+    async def put_tag(self, ledger: str, tag: Tag) -> Tag | None:
+        row = await self._ask("put_tag", ledger=ledger, name=tag.name, seq=tag.seq, hash=tag.hash.hex())
+        if row is None:
+            raise NoSuchLedger(f"there is no ledger {ledger!r}", ledger=ledger)
+        return None if row["hash"] is None else Tag(tag.name, row["seq"], bytes.fromhex(row["hash"]))
+
+    async def tags(self, ledger: str) -> list[Tag]:
+        columns = (await self._ask_row("tags", ledger=ledger)).values()
+        return [Tag(name, seq, bytes.fromhex(chain)) for name, seq, chain in zip(*columns, strict=True)]
 
     # -- states -------------------------------------------------------------------------------------------------------
 

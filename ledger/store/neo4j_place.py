@@ -116,7 +116,7 @@ def _credentials(url: SplitResult, user: str | None, password: str | None) -> tu
 
 
 _CREDENTIALS = "as user:password@ in the address (percent-encoded), or as LEDGER_NEO4J_USER and LEDGER_NEO4J_PASSWORD"
-_TAKEN = "something else there uses the labels Entry, Ledger or LedgerMigration, or the names of our constraints"
+_TAKEN = "something else there uses the labels Entry, Ledger, Tag or LedgerMigration, or the names of our constraints"
 _MIGRATING = "another process prepares it at the same moment"  # we say IF NOT EXISTS, so that only a race comes here
 _TOO_LONG = "it took too long"
 _STOPPED = "the transaction was stopped"

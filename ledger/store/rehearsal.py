@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger.errors import HeadMoved
+from ledger.errors import HeadMoved, NoSuchLedger
 from ledger.model.entry import EMPTY, Head, Revocation, Sealed
+from ledger.model.tag import Tag
 from ledger.store.base import PAGE_ENTRIES, NodeState, Store
 
 
@@ -17,6 +18,7 @@ class Rehearsal(Store):
         self._from: dict[str, Head] = {}
         self._added: dict[str, list[Sealed]] = {}
         self._erased: dict[str, set[int]] = {}
+        self._tags: dict[str, dict[str, Tag]] = {}
 
     async def open(self, *, create: bool) -> None:
         await self.beneath.open(create=False)
@@ -60,6 +62,17 @@ class Rehearsal(Store):
         below = await self.beneath.pick(ledger, [seq for seq in seqs if seq <= real], content=content)
         known = {sealed.entry.seq: sealed for sealed in [*below, *added]}
         return self._shown(ledger, [known[seq] for seq in seqs if seq in known], content)
+
+    async def put_tag(self, ledger: str, tag: Tag) -> Tag | None:
+        if await self.head(ledger) is None:
+            raise NoSuchLedger(f"there is no ledger {ledger!r}", ledger=ledger)
+        taken = {one.name: one for one in await self.tags(ledger)}.get(tag.name)
+        if taken is None:
+            self._tags.setdefault(ledger, {})[tag.name] = tag
+        return taken
+
+    async def tags(self, ledger: str) -> list[Tag]:
+        return sorted([*await self.beneath.tags(ledger), *self._tags.get(ledger, {}).values()])
 
     def moved(self, ledger: str, seen: Head) -> bool:
         return self._head(ledger) != seen if ledger in self._added else self.beneath.moved(ledger, seen)

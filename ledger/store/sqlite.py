@@ -28,6 +28,7 @@ from ledger.errors import (
     LedgerError,
     Locked,
     NoSuchDatabase,
+    NoSuchLedger,
     ReadOnly,
     SchemaMismatch,
     StoreError,
@@ -35,9 +36,9 @@ from ledger.errors import (
 )
 from ledger.model.edges import edges_of
 from ledger.model.entry import EMPTY, Head, Record, Revocation, Sealed, open_envelope
+from ledger.model.tag import Tag
 from ledger.store.base import PAGE_ENTRIES, NodeState, Store
 
-SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4C444752
 """Marks the file as ours ("LDGR"), so that a wrong path never gets our tables."""
 
@@ -51,7 +52,7 @@ ROWS_MAX = 2048
 
 T = TypeVar("T")
 
-_SCHEMA = """
+_LOG = """
 CREATE TABLE ledger (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -82,6 +83,18 @@ CREATE TABLE edge (
     PRIMARY KEY (ledger, target, type, source, justification)
 ) WITHOUT ROWID;
 """
+_TAGS = """
+CREATE TABLE tag (
+    ledger INTEGER NOT NULL REFERENCES ledger (id),
+    name TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (ledger, name)
+) WITHOUT ROWID;
+"""
+_MIGRATIONS = (_LOG, _TAGS)
+"""A file of version n has had the first n."""
+SCHEMA_VERSION = len(_MIGRATIONS)
 
 _HEAD = "SELECT head, hash, recorded_at_us FROM ledger WHERE name = ?"
 _CREATE = "INSERT INTO ledger (name, head, hash, recorded_at_us) VALUES (?, ?, ?, ?)"
@@ -95,6 +108,8 @@ _READ = (
     "WHERE l.name = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
 )
 _PICK = "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger WHERE l.name = ? AND e.seq = ?"
+_TAG = "INSERT INTO tag (ledger, name, seq, hash) SELECT id, ?, ?, ? FROM ledger WHERE name = ? ON CONFLICT DO NOTHING"
+_TAGGED = "SELECT t.name, t.seq, t.hash FROM tag t JOIN ledger l ON l.id = t.ledger WHERE l.name = ? ORDER BY t.name"
 
 
 class SqliteStore(Store):
@@ -164,6 +179,24 @@ class SqliteStore(Store):
         def rows(connection: sqlite3.Connection) -> list[Sealed]:
             found = (connection.execute(query, (ledger, seq)).fetchone() for seq in seqs)
             return [_sealed(*row) for row in found if row is not None]
+
+        return await self._with_connection(rows, [])
+
+    async def put_tag(self, ledger: str, tag: Tag) -> Tag | None:
+        if await self.head(ledger) is None:
+            raise NoSuchLedger(f"there is no ledger {ledger!r}", ledger=ledger)
+
+        def write(connection: sqlite3.Connection) -> bool:
+            with _transaction(connection):
+                return bool(connection.execute(_TAG, (*tag, ledger)).rowcount)
+
+        if await self._with_connection(write, False, writing=True):
+            return None
+        return next(one for one in await self.tags(ledger) if one.name == tag.name)
+
+    async def tags(self, ledger: str) -> list[Tag]:
+        def rows(connection: sqlite3.Connection) -> list[Tag]:
+            return [Tag(*row) for row in connection.execute(_TAGGED, (ledger,)).fetchall()]
 
         return await self._with_connection(rows, [])
 
@@ -256,7 +289,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, create: bool, writable:
     if not application and not version and not tables:
         if not create:
             raise NoSuchDatabase(f"{str(path)!r} is an empty file, not a ledger", path=str(path))
-        _create(connection)
+        _migrate(connection)
     elif application != APPLICATION_ID:
         raise NoSuchDatabase(f"{str(path)!r} is a SQLite file of something else, not a ledger", path=str(path))
     elif version > SCHEMA_VERSION:
@@ -264,6 +297,13 @@ def _prepare(connection: sqlite3.Connection, path: Path, create: bool, writable:
             f"{str(path)!r} has schema {version}, this version knows {SCHEMA_VERSION}: use a newer package",
             schema=version,
         )
+    elif version < SCHEMA_VERSION:
+        if not create:
+            raise SchemaMismatch(
+                f"{str(path)!r} has schema {version}, this version needs {SCHEMA_VERSION}: run `ledger migrate`",
+                schema=version,
+            )
+        _migrate(connection)
     if writable:
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
@@ -282,14 +322,13 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _migrate(connection: sqlite3.Connection) -> None:
     with _transaction(connection):
         # Another process may have been faster.
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables:
-            return
-        for statement in _SCHEMA.split(";"):
-            connection.execute(statement)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        for migration in _MIGRATIONS[version:]:
+            for statement in migration.split(";"):
+                connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from ledger.errors import HeadMoved
+from ledger.errors import HeadMoved, NoSuchLedger
 from ledger.model.canonical import digest_of
 from ledger.model.entry import (
     EMPTY,
@@ -16,6 +16,7 @@ from ledger.model.entry import (
     Revocation,
     Sealed,
 )
+from ledger.model.tag import Tag
 from ledger.store.base import NodeState
 from ledger.testing.desk import Desk, StoreFactory
 from ledger.testing.laws.acts import Acts
@@ -28,6 +29,7 @@ from ledger.testing.laws.passing import Ageing, Diverging, Expiring
 from ledger.testing.laws.recording import Recording
 from ledger.testing.laws.repeating import Repeating
 from ledger.testing.laws.superseding import Superseding
+from ledger.testing.laws.tagging import Tagging
 from ledger.testing.laws.validity import StaleGround, Validity
 from ledger.testing.laws.watching import Watching
 from ledger.testing.laws.withdrawing import Erasing, Withdrawing
@@ -63,6 +65,7 @@ class LedgerContract(
     Causes,
     Chain,
     History,
+    Tagging,
     Idempotency,
     Batches,
     Barrier,
@@ -245,6 +248,52 @@ class StoreContract(_Place):
                 await one.append(log.name, seen, appended)
             assert two.poll_s is not None or two.moved(log.name, seen)
         assert two.poll_s is None or two.poll_s <= 2
+
+    async def test_tags(self, log: Log) -> None:
+        """A tag is kept as it was put, beside the log; those of a ledger are listed by name."""
+        store, entries = await log.open(), log.entries(2)
+        await store.append(log.name, EMPTY, entries)
+        assert await store.tags(log.name) == []
+        tags = [Tag("b", 2, entries[1].hash), Tag("a.1_-", 1, entries[0].hash), Tag("0", 0, EMPTY.hash)]
+        for tag in tags:
+            assert await store.put_tag(log.name, tag) is None
+        for reader in (store, await log.open()):
+            assert await reader.tags(log.name) == sorted(tags)
+        assert await store.tags(log.name + ".other") == []
+        assert await store.head(log.name) == head_of(entries[1])
+
+    async def test_a_tag_that_is_taken(self, log: Log) -> None:
+        """Who comes second is given the tag that has the name, be it the same one, and writes nothing."""
+        store, entries = await log.open(), log.entries(2)
+        await store.append(log.name, EMPTY, entries)
+        await store.append(log.name + ".other", EMPTY, entries)
+        first, second = (Tag("v", sealed.entry.seq, sealed.hash) for sealed in entries)
+        assert await store.put_tag(log.name, first) is None
+        for other in (store, await log.open()):
+            assert await other.put_tag(log.name, first) == first
+            assert await other.put_tag(log.name, second) == first
+        assert await store.tags(log.name) == [first]
+        assert await store.put_tag(log.name + ".other", second) is None
+
+    async def test_a_tag_creates_no_ledger(self, log: Log) -> None:
+        """A ledger nobody wrote to cannot be tagged."""
+        store = await log.open()
+        with pytest.raises(NoSuchLedger):
+            await store.put_tag(log.name, Tag("v", 0, EMPTY.hash))
+        assert log.name not in await store.ledgers()
+        assert await store.tags(log.name) == []
+
+    async def test_two_that_tag_at_once(self, log: Log) -> None:
+        """Of two who give one name at once one does, and the other is given what it did."""
+        stores, entries = [await log.open(), await log.open()], log.entries(2)
+        await stores[0].append(log.name, EMPTY, entries)
+        for turn in range(10):
+            offers = [Tag(f"v{turn}", sealed.entry.seq, sealed.hash) for sealed in entries]
+            pairs = zip(stores, offers, strict=True)
+            taken = await asyncio.gather(*(store.put_tag(log.name, offer) for store, offer in pairs))
+            won = offers[taken.index(None)]
+            assert sorted(taken, key=bool) == [None, won]
+            assert won in await stores[1].tags(log.name)
 
     async def test_closing_twice(self, log: Log) -> None:
         """`close` may be called twice, and before anything was written."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ledger.errors import Unavailable
 from ledger.model.entry import Head, Sealed
+from ledger.model.tag import Tag
 from ledger.store.base import PAGE_ENTRIES, NodeState, Store
 
 
@@ -41,6 +42,12 @@ class Line(Store):
 
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         return await self._there().pick(ledger, seqs, content=content)
+
+    async def put_tag(self, ledger: str, tag: Tag) -> Tag | None:
+        return await self._there().put_tag(ledger, tag)
+
+    async def tags(self, ledger: str) -> list[Tag]:
+        return await self._there().tags(ledger)
 
     def moved(self, ledger: str, seen: Head) -> bool:
         return self._there().moved(ledger, seen) if self.poll_s is None else False

@@ -10,6 +10,7 @@ from ledger.api.schema.entries import Entry, Verdict, shown_verdict, told
 from ledger.api.schema.words import DateTime, EdgeType, Kind, Reason, State
 from ledger.clock import format_moment
 from ledger.model import view
+from ledger.model.entry import revision_token
 from ledger.model.verdict import Report
 from ledger.service.browsing import kinds_counted, states_counted
 
@@ -101,18 +102,18 @@ class Ledger:
         "The hash of its last entry, in full: who keeps it can prove later that nothing before was changed."
     )
     recorded_at: DateTime | None = told("When the last entry was recorded.")
-    clock: DateTime = told("Now, as the ledger sees it.")
+    clock: DateTime = told("The moment it holds for: now, as the ledger sees it, or that of the past asked for.")
     lag_s: float = told("Seconds since all that the store held was known here; 0 where each read looks.")
 
     @strawberry.field(description="Entries by kind.")
     def kinds(self) -> list[KindCount]:
-        with self.desk.service.reading() as reader:
+        with self.desk.reading() as reader:
             counted = sorted(kinds_counted(reader.index).items())
         return [KindCount(kind=kind, count=count) for kind, count in counted]
 
     @strawberry.field(description="Keys by the state of their current version.")
     def states(self) -> list[StateCount]:
-        with self.desk.service.reading() as reader:
+        with self.desk.reading() as reader:
             counted = states_counted(reader).items()
         rows = sorted(counted, key=lambda row: (row[0][0], row[0][1] or ""))
         return [StateCount(state=state, reason=reason, count=count) for (state, reason), count in rows]
@@ -147,14 +148,15 @@ def shown_slice(desk: Desk, found: view.GraphSlice) -> GraphSlice:
     return GraphSlice(revision=found.revision, nodes=nodes, edges=edges, truncated=found.truncated, hidden=found.hidden)
 
 
-def shown_ledger(desk: Desk) -> Ledger:
+async def shown_ledger(desk: Desk) -> Ledger:
     """What the schema shows of a ledger as a whole."""
-    with desk.service.reading() as reader:
-        head, clock_us = desk.service.live.head, reader.index.clock_us
+    then = None if desk.at is None else await desk.service.head_at(desk.at)
+    with desk.reading() as reader:
+        head, clock_us = then or desk.service.live.head, reader.index.clock_us
         return Ledger(
             desk=desk,
             name=desk.name,
-            revision=desk.service.live.revision,
+            revision=revision_token(desk.name, head.seq, head.hash),
             head=head.seq,
             hash=head.hash.hex(),
             recorded_at=DateTime(format_moment(head.recorded_at_us)) if head.seq else None,

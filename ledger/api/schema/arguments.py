@@ -23,14 +23,18 @@ def given(description: str, *, default: Any = UNSET) -> Any:
 
 
 LedgerName = Annotated[str, arg("Which ledger.")]
+At = Annotated[
+    str | None,
+    arg("A revision, `tag:NAME`, or a moment (RFC 3339): what would have been answered then, by all that is reached."),
+]
 Ref = Annotated[ID, arg("A reference: `pep/440`, `pep/440@3`, `pep/440@sha256:9f2c11aa…` or `@42`.")]
 
 
 @strawberry.input(description="Which entries are looked for; all that is given must fit.")
 class EntryFilter:
     kinds: list[Kind] | None = given("Of one of these kinds.", default=None)
-    state: State | None = given("Records that are in this state now.", default=None)
-    reason: Reason | None = given("Records whose verdict has this reason now.", default=None)
+    state: State | None = given("Records that are in this state.", default=None)
+    reason: Reason | None = given("Records whose verdict has this reason.", default=None)
     key_prefix: str | None = given("About a key that begins so.", default=None)
     actor: str | None = given("By this actor.", default=None)
     about: ID | None = given(

@@ -1,8 +1,10 @@
-"""One ledger within one operation: entries are loaded in batches, one read of the store for each level of the query."""
+"""One ledger within one operation, now or in the past: entries are loaded in batches, one read of the store for each
+level of the query."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from strawberry.dataloader import DataLoader
@@ -12,18 +14,29 @@ from ledger.clock import format_moment
 from ledger.service.browsing import Due, acts_due, checked_us, entry_named
 from ledger.service.ledgers import Ledgers
 from ledger.service.service import LedgerService, Seen
+from ledger.validity.verdicts import Reader
 
 CONTENTS_AT_ONCE = 100
 """Read before their sizes are counted: at most 100 MiB."""
 
 
 class Desk:
-    """Entries of one ledger, each loaded once; `build` makes what the schema shows of them."""
+    """Entries of one ledger as of one past (None: now), each loaded once; `build` makes what the schema shows of them.
+
+    Whatever is reached from here is told as of that past.
+    """
 
     def __init__(
-        self, service: LedgerService, budget: Budget, build: Callable[[Desk, Seen], Any], *, contents: bool
+        self,
+        service: LedgerService,
+        budget: Budget,
+        build: Callable[[Desk, Seen], Any],
+        *,
+        contents: bool,
+        at: str | None = None,
     ) -> None:
         self.service = service
+        self.at = at
         self._budget = budget
         self._build = build
         self._contents = contents
@@ -33,6 +46,10 @@ class Desk:
     @property
     def name(self) -> str:
         return self.service.name
+
+    def reading(self, max_age_s: float | None = None) -> AbstractContextManager[Reader]:
+        """One state to look at, as `LedgerService.reading`. Raises Malformed for an `at` that is no past."""
+        return self.service.reading(max_age_s, self.at)
 
     def entry(self, seq: int) -> Awaitable[Any]:
         """One entry by its number."""
@@ -49,19 +66,19 @@ class Desk:
 
     async def named(self, ref: str) -> Any:
         """The entry a reference names. Raises NotFound, Ambiguous, Malformed."""
-        with self.service.reading() as reader:
+        with self.reading() as reader:
             seq = entry_named(reader.index, ref)
         return await self.entry(seq)
 
     def checked_at(self, seq: int) -> str:
         """When somebody last looked at the edition of a record."""
-        with self.service.live.durable as index:
-            return format_moment(checked_us(index, seq))
+        with self.reading() as reader:
+            return format_moment(checked_us(reader.index, seq))
 
     def due(self, seq: int) -> Due | None:
         """What is to be done about a mutation, if anything is."""
         if self._due is None:
-            with self.service.reading() as reader:
+            with self.reading() as reader:
                 self._due = {due.seq: due for due in acts_due(reader)}
         return self._due.get(seq)
 
@@ -70,7 +87,7 @@ class Desk:
         step = CONTENTS_AT_ONCE if self._contents else len(seqs)
         built: list[Any] = []
         for start in range(0, len(seqs), step):
-            seen = await self.service.seen(seqs[start : start + step], content=self._contents)
+            seen = await self.service.seen(seqs[start : start + step], content=self._contents, at=self.at)
             self._budget.take_contents(sum(one.content_bytes for one in seen))
             built += [self._build(self, one) for one in seen]
         return built
@@ -87,25 +104,26 @@ class Operation:
         self._build = build
         self._contents = contents
         self._budget = Budget(limits)
-        self._desks: dict[str, Desk] = {}
+        self._desks: dict[tuple[str, str | None], Desk] = {}
 
-    async def desk(self, ledger: str, *, refresh: bool = True) -> Desk:
-        """For reading. Raises NoSuchLedger, Malformed, StoreError; Behind when nothing may be said.
+    async def desk(self, ledger: str, at: str | None = None, *, ready: bool = True) -> Desk:
+        """For reading, as of now or `at` a past: what one past loaded answers for no other.
 
-        A check says that itself, reference by reference: it needs no `refresh`.
+        Raises NoSuchLedger, Malformed, ForeignRevision, StoreError; Behind when nothing may be said. A check says that
+        itself, reference by reference: it needs nothing `ready`.
         """
         service = await self.ledgers.get(ledger)
-        if refresh:
-            await service.follower.refresh()
-        desk = self._desks.get(ledger)
+        if ready:
+            await (service.follower.refresh() if at is None else service.revision_at(at))
+        desk = self._desks.get((ledger, at))
         if desk is None or desk.service is not service:
-            desk = self._desks[ledger] = self.new_desk(service)
+            desk = self._desks[ledger, at] = self.new_desk(service, at)
         return desk
 
     def another(self) -> Operation:
         """The same, with nothing loaded yet: for the next event of a subscription."""
         return Operation(self.ledgers, self.limits, self._build, contents=self._contents)
 
-    def new_desk(self, service: LedgerService) -> Desk:
+    def new_desk(self, service: LedgerService, at: str | None = None) -> Desk:
         """One that has seen nothing yet: what a write did is not what was read before it."""
-        return Desk(service, self._budget, self._build, contents=self._contents)
+        return Desk(service, self._budget, self._build, contents=self._contents, at=at)

@@ -47,7 +47,7 @@ class Verdict:
     reason: str | None = told("Why it is stale, amended or unknown; none for what is simply fresh.", Reason | None)
     entry_id: ID | None = told("The version that the reference names, as `@42`; none if it is unknown.")
     cause_id: ID | None = told("The entry that made it stale, as `@57`.")
-    successor_ref: ID | None = told("What stands in its place today, such as `pep/440@4`; only if that is fresh.")
+    successor_ref: ID | None = told("What stands in its place, such as `pep/440@4`; only if that is fresh.")
 
     @strawberry.field(description="The version that the reference names.")
     async def entry(self) -> RecordEntry | None:
@@ -57,7 +57,7 @@ class Verdict:
     async def cause(self) -> Entry | None:
         return None if self.cause_id is None else await self.desk.entry(int(self.cause_id[1:]))
 
-    @strawberry.field(description="What stands in its place today; only if that is fresh.")
+    @strawberry.field(description="What stands in its place; only if that is fresh.")
     async def successor(self) -> RecordEntry | None:
         return None if self.successor_ref is None else await self.desk.named(self.successor_ref)
 
@@ -73,7 +73,7 @@ class RecordEntry(Entry):
     digest: str = told("`sha256:` and the hash of its content.")
     content: Json | None = told("What it says. Null where it was erased.")
     valid_until: DateTime | None = told("When its edition expires, if this version said so.")
-    verdict: Verdict = told("What the ledger says of it now.")
+    verdict: Verdict = told("What the ledger says of it: now, or `at` the past that was asked for.")
 
     @strawberry.field(description="What it rests on: any one justification suffices, all premises of one must stand.")
     async def because(self) -> list[list[RecordEntry]]:
@@ -93,13 +93,13 @@ class RecordEntry(Entry):
 
     @strawberry.field(description="The withdrawals that stand on its edition.")
     async def withdrawn_by(self) -> list[Entry]:
-        with self.desk.service.reading() as reader:
+        with self.desk.reading() as reader:
             seqs = reader.withdrawn_by(reader.index.edition[self.seq])
         return await self.desk.entries(seqs)
 
     @strawberry.field(description="The entries that took the place of its edition: versions of its key, other keys.")
     async def superseded_by(self) -> list[Entry]:
-        with self.desk.service.reading() as reader:
+        with self.desk.reading() as reader:
             seqs = reader.superseded_by(reader.index.edition[self.seq])
         return await self.desk.entries(seqs)
 
@@ -134,7 +134,7 @@ class ApprovalEntry(RecordEntry):
 
 @strawberry.type(description="A change of an outside system. An act: judged as of when it was done.")
 class MutationEntry(RecordEntry):
-    @strawberry.field(description="What is to be done about it now; none while one of its justifications stands.")
+    @strawberry.field(description="What is to be done about it; none while one of its justifications stands.")
     def remedy(self) -> Remedy | None:
         due = self.desk.due(self.seq)
         return None if due is None else Remedy(desk=self.desk, needed=due.needed, cause_seqs=due.causes)

@@ -30,6 +30,7 @@ from ledger.api.schema.results import (
     shown_failure,
     shown_result,
 )
+from ledger.api.schema.tags import Named, TagName, TagResult, shown_tagged
 from ledger.api.schema.words import DateTime
 from ledger.errors import LedgerError
 
@@ -81,6 +82,16 @@ class Mutation:
             batch |= {name: value for name, value in envelope.items() if value is not None}
             service = await info.context.ledgers.get(ledger, create=True)
             return shown_batch(info.context.new_desk(service), await service.apply(batch))
+        except LedgerError as error:
+            return shown_failure(error)
+
+    @strawberry.mutation(
+        description="Name a revision for good. The same name for the same revision again is fine; for another it is "
+        "refused. It records no entry."
+    )
+    async def tag(self, info: Info, name: TagName, revision: Named = None, ledger: LedgerName = "main") -> TagResult:
+        try:
+            return shown_tagged(await (await info.context.ledgers.get(ledger)).tag(name, revision))
         except LedgerError as error:
             return shown_failure(error)
 

@@ -17,11 +17,12 @@ from ledger.api.schema.answers import (
     shown_report,
     shown_slice,
 )
-from ledger.api.schema.arguments import EntryFilter, LedgerName, Ref, arg
+from ledger.api.schema.arguments import At, EntryFilter, LedgerName, Ref, arg
 from ledger.api.schema.desk import Operation
 from ledger.api.schema.entries import Entry, shown_verdict
 from ledger.api.schema.limits import not_over, page_size, within
 from ledger.api.schema.pages import EntryConnection, Place, page, place_of
+from ledger.api.schema.tags import Tag, shown_tags
 from ledger.api.schema.words import DateTime
 from ledger.clock import format_moment
 from ledger.errors import Malformed
@@ -39,8 +40,8 @@ Most = Annotated[int | None, arg("How many nodes to show at most.")]
 @strawberry.type(description="Reads. A reference that cannot be resolved gives null, and an error with its code.")
 class Query:
     @strawberry.field(description="The entry a reference names. `@42` names an event itself.")
-    async def entry(self, info: Info, ref: Ref, ledger: LedgerName = "main") -> Entry | None:
-        found: Entry = await (await info.context.desk(ledger)).named(ref)
+    async def entry(self, info: Info, ref: Ref, ledger: LedgerName = "main", at: At = None) -> Entry | None:
+        found: Entry = await (await info.context.desk(ledger, at)).named(ref)
         return found
 
     @strawberry.field(description="The log, page by page.")
@@ -52,15 +53,17 @@ class Query:
         first: First = None,
         after: After = None,
         newest_first: Annotated[bool, arg("Against the order of the log.")] = False,
+        at: At = None,
     ) -> EntryConnection:
         size = page_size(first, info.context.limits)
         place = place_of(after, 1)
-        desk = await info.context.desk(ledger)
+        desk = await info.context.desk(ledger, at)
         seqs = await desk.service.find(
             (filter or EntryFilter()).wanted(),
             after=place[0] if place else None,
             limit=size + 1,
             newest_first=newest_first,
+            at=at,
         )
         return await page(desk, [(seq,) for seq in seqs], size, after)
 
@@ -75,21 +78,22 @@ class Query:
         at_least: Annotated[str | None, arg("A revision that the answer must not be older than.")] = None,
         max_age_s: MaxAge = None,
         full: Annotated[bool, arg("Ask the store for all it holds first.")] = False,
+        at: At = None,
     ) -> FreshnessReport:
         not_over("refs", refs, info.context.limits.refs_max, "refs")
-        desk = await info.context.desk(ledger, refresh=False)
-        report = await desk.service.check(refs, max_age_s, at_least=at_least, full=full)
+        desk = await info.context.desk(ledger, at, ready=False)
+        report = await desk.service.check(refs, max_age_s, at=at, at_least=at_least, full=full)
         desk.service.figures.note_report(report)
         return shown_report(desk, report)
 
     @strawberry.field(description="Why a reference is what it is.")
     async def why(
-        self, info: Info, ref: Ref, ledger: LedgerName = "main", max_age_s: MaxAge = None
+        self, info: Info, ref: Ref, ledger: LedgerName = "main", max_age_s: MaxAge = None, at: At = None
     ) -> Explanation | None:
-        desk = await info.context.desk(ledger)
-        with desk.service.reading(max_age_s) as reader:
+        desk = await info.context.desk(ledger, at)
+        with desk.reading(max_age_s) as reader:
             verdict, steps = explained(reader, ref)
-            revision, clock_us = desk.service.live.revision, reader.index.clock_us
+            revision, clock_us = desk.service.live.revision_of(reader.index.upto), reader.index.clock_us
         entries = await desk.entries(step.seq for step in steps)
         return Explanation(
             revision=revision,
@@ -100,35 +104,51 @@ class Query:
 
     @strawberry.field(description="What it rests on, and the events that felled any of that.")
     async def causes(
-        self, info: Info, ref: Ref, ledger: LedgerName = "main", depth: Depth = None, limit: Most = None
+        self,
+        info: Info,
+        ref: Ref,
+        ledger: LedgerName = "main",
+        depth: Depth = None,
+        limit: Most = None,
+        at: At = None,
     ) -> GraphSlice | None:
-        desk = await info.context.desk(ledger)
-        return shown_slice(desk, await desk.service.causes(ref, _depth(depth), _most(info, limit)))
+        desk = await info.context.desk(ledger, at)
+        return shown_slice(desk, await desk.service.causes(ref, _depth(depth), _most(info, limit), at=at))
 
     @strawberry.field(description="What rests on it.")
     async def consequences(
-        self, info: Info, ref: Ref, ledger: LedgerName = "main", depth: Depth = None, limit: Most = None
+        self,
+        info: Info,
+        ref: Ref,
+        ledger: LedgerName = "main",
+        depth: Depth = None,
+        limit: Most = None,
+        at: At = None,
     ) -> GraphSlice | None:
-        desk = await info.context.desk(ledger)
-        return shown_slice(desk, await desk.service.consequences(ref, _depth(depth), _most(info, limit)))
+        desk = await info.context.desk(ledger, at)
+        return shown_slice(desk, await desk.service.consequences(ref, _depth(depth), _most(info, limit), at=at))
 
     @strawberry.field(
         description="Executed mutations that lost their ground: those to be repaired first, then those that lapsed."
     )
     async def remediation(
-        self, info: Info, ledger: LedgerName = "main", first: First = None, after: After = None
+        self, info: Info, ledger: LedgerName = "main", first: First = None, after: After = None, at: At = None
     ) -> EntryConnection:
         size = page_size(first, info.context.limits)
         last = place_of(after, 2)
-        desk = await info.context.desk(ledger)
-        with desk.service.reading() as reader:
+        desk = await info.context.desk(ledger, at)
+        with desk.reading() as reader:
             places: list[Place] = [(0 if due.needed else 1, due.seq) for due in acts_due(reader)]
         beyond = [place for place in sorted(places) if last is None or place > last]
         return await page(desk, beyond[: size + 1], size, after)
 
     @strawberry.field(description="Where a ledger stands.")
-    async def ledger(self, info: Info, name: Annotated[str, arg("Which ledger.")] = "main") -> Ledger | None:
-        return shown_ledger(await info.context.desk(name))
+    async def ledger(self, info: Info, name: LedgerName = "main", at: At = None) -> Ledger | None:
+        return await shown_ledger(await info.context.desk(name, at))
+
+    @strawberry.field(description="The revisions that have names, sorted by them.")
+    async def tags(self, info: Info, ledger: LedgerName = "main") -> list[Tag]:
+        return shown_tags(await (await info.context.ledgers.get(ledger)).tags())
 
     @strawberry.field(description="The names of the ledgers there are, sorted.")
     async def ledgers(self, info: Info) -> list[str]:

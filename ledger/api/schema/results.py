@@ -67,7 +67,8 @@ class InvalidInput(Error):
 
 
 @strawberry.type(
-    description="A reference names nothing, several things, or an event: `not_found`, `ambiguous`, `not_a_premise`."
+    description="A reference names nothing, several things, or an event: `not_found`, `no_such_tag`, `ambiguous`, "
+    "`not_a_premise`."
 )
 class UnresolvedReference(Error):
     reference: ID | None = told("The reference.")
@@ -103,7 +104,11 @@ class StoreFailure(Error):
 
 _ERRORS: tuple[tuple[tuple[type[errors.LedgerError], ...], type[Error], dict[str, str]], ...] = (
     ((errors.Malformed, errors.TooLarge), InvalidInput, {}),
-    ((errors.NotFound, errors.Ambiguous, errors.NotAPremise), UnresolvedReference, {"reference": "ref"}),
+    (
+        (errors.NotFound, errors.Ambiguous, errors.NotAPremise, errors.NoSuchTag),
+        UnresolvedReference,
+        {"reference": "ref"},
+    ),
     ((errors.NotCurrent,), VersionConflict, {"current": "current"}),
     (
         (errors.SeveralWithdrawals, errors.NotStanding, errors.NothingToLift, errors.ErasedIsFinal),
