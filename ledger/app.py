@@ -26,7 +26,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from ledger.clock import Clock, system_clock
 from ledger.errors import LedgerError, Malformed
-from ledger.model.change import Change
+from ledger.model.change import CHANGE_FIRST_MAX, Change
 from ledger.model.entry import Head
 from ledger.model.listing import Listing, Wanted
 from ledger.model.result import BatchResult, Result
@@ -39,6 +39,7 @@ from ledger.model.view import (
     Explanation,
     GraphSlice,
     ImportReport,
+    LedgerDiff,
     Remedy,
     Status,
 )
@@ -204,6 +205,17 @@ class AsyncLedger(
         """Every version of a key and every event about them, oldest first."""
         await self._service.reach(at_least)
         return await self._service.history(ref, at=at)
+
+    async def diff(
+        self, from_: str, to: str | None = None, *, limit: int = CHANGE_FIRST_MAX, at_least: str | None = None
+    ) -> LedgerDiff:
+        """What is different `to` a revision or a moment (None: now), from another: what was recorded, withdrawn and
+        reinstated, and what fell and revived by that, or by time that passed.
+
+        Each list names the first `limit`, a thousand at most, and counts all.
+        """
+        await self._service.reach(at_least)
+        return await self._service.diff(from_, to, limit=limit)
 
     async def causes(
         self,
@@ -396,6 +408,7 @@ class Ledger:
     entry = _waited(AsyncLedger.entry)
     entries = _waited(AsyncLedger.entries)
     history = _waited(AsyncLedger.history)
+    diff = _waited(AsyncLedger.diff)
     causes = _waited(AsyncLedger.causes)
     consequences = _waited(AsyncLedger.consequences)
     remediation = _waited(AsyncLedger.remediation)

@@ -162,6 +162,39 @@ def test_history_shows_versions_and_what_happened_to_them(page: Terminal) -> Non
     assert [entry["id"] for entry in page.json("history", "docs/config")["entries"]] == ["@1", "@4"]
 
 
+def test_diff_shows_what_fell_and_by_what(page: Terminal) -> None:
+    log = page.json("entries")["entries"]
+    second, fifth = (f"main@{number}.{log[number - 1]['hash'][:8]}" for number in (2, 5))
+    recorded, *versions, fell, config, port, span = page.run("diff", second, fifth).stdout.splitlines()
+    assert (recorded, fell) == ("recorded  3", "fell  2")
+    assert [(line.split()[0], line.split()[4]) for line in versions] == [
+        ("@3", "open-port@1"),
+        ("@4", "docs/config@2"),
+        ("@5", "docs/logs@1"),
+    ]
+    assert config.split()[:6] == ["stale", "superseded", "docs/config@1", "by", "@4", "dependency,"]
+    assert config.endswith("-> use docs/config@2")
+    assert port.split()[:5] == ["stale", "unsupported", "port@1", "by", "@4"]
+    assert span.startswith(f"{second} -> {fifth}  ")
+    withdrawn, revocation, fell, logs = page.lines("diff", fifth)
+    assert (withdrawn, fell) == ("withdrawn  1", "fell  1")
+    assert revocation.split()[3:] == ["revocation", "docs/logs@1", "revoked;", '"removed"']
+    assert logs.split()[:5] == ["stale", "revoked", "docs/logs@1", "by", "@6"]
+    assert "  2 more not shown (--limit)" in page.run("diff", second, fifth, "--limit", "1").stdout.splitlines()
+    assert page.lines("diff", fifth, fifth) == ["nothing is different"]
+    told = page.json("diff", second, fifth)
+    assert (told["from"]["revision"], told["to"]["revision"]) == (second, fifth)
+    assert told["fallen"]["first"][1]["event"]["entry"] == "@4"
+    assert "amended" in told
+
+
+def test_diff_goes_forward(page: Terminal) -> None:
+    log = page.json("entries")["entries"]
+    first, last = (f"main@{number}.{log[number - 1]['hash'][:8]}" for number in (1, 6))
+    refused = page.run("diff", last, first)
+    assert (refused.exit_code, "from comes after to" in refused.stderr) == (2, True)
+
+
 def test_consequences_and_causes_are_trees(page: Terminal) -> None:
     assert page.lines("consequences", "docs/config@1") == [
         "docs/config@1  @1  dependency  stale superseded",

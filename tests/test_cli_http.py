@@ -36,6 +36,8 @@ READS = (
     "why nowhere",
     "why port --max-age -1",
     "history docs/config",
+    "diff 2026-01-01T00:00:00Z 2026-01-02T00:00:00Z",
+    "diff yesterday",
     "causes open-port",
     "consequences docs/config@1 --depth 1 --limit 2",
     "entries",

@@ -109,6 +109,12 @@ async def story(ledgers: Ledgers) -> None:
     assert state["ledger"]["head"] == 7
     assert state["ledger"]["revision"].endswith(state["ledger"]["hash"][:8])
     assert (state["ledger"]["lagS"] > 0) == (ledgers.store.poll_s is not None)
+    withdrawn = f"{ledger}@6.{(await (await ledgers.get(ledger)).entries(after=5, limit=1))[0].hash[:8]}"
+    diff = await play("diff", **{"from": withdrawn})
+    assert [one["entryId"] for one in diff["reinstated"]["first"]] == ["@7"]
+    assert (diff["revived"]["count"], diff["fallen"]["count"], diff["recorded"]["count"]) == (4, 0, 0)
+    assert diff["revived"]["first"][3]["verdict"]["ref"] == "payout@1"
+    assert diff["revived"]["first"][3]["event"]["entryId"] == "@7"
     await changes(ledgers, ledger)
     assert played | {"changes"} == {file.stem for file in OPERATIONS.iterdir()}
 

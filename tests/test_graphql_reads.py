@@ -11,6 +11,7 @@ import pytest
 
 from ledger.api.schema.telling import camel_case
 from ledger.app import open_ledgers
+from ledger.clock import SECOND, format_moment
 from ledger.errors import Unavailable
 from ledger.model.entry import Head, Sealed
 from ledger.service.finding import PICK_ENTRIES, SCAN_ENTRIES
@@ -431,3 +432,36 @@ async def test_a_long_log_is_searched_in_turns(monkeypatch: pytest.MonkeyPatch) 
         assert max(store.picks) <= 10
         assert sum(store.picks) < 200
         assert turns > 3
+
+
+# --- differences ----------------------------------------------------------------------------------------------
+
+
+async def test_a_diff_says_what_the_library_says(ledgers: Ledgers, clock: ManualClock) -> None:
+    soon = format_moment(clock.now_us + 10 * SECOND)
+    await write(ledgers, record("p", 1, "dependency", valid_until=soon), record("b", because=[["p"]]))
+    service = await ledgers.get("main")
+    before = service.live.revision
+    clock.wait(20)
+    await write(ledgers, record("c"), {"op": "revoke", "target": "c", "mode": "quarantined"})
+    text = """query ($from: String!, $to: String) { diff(from: $from, to: $to) {
+      from { revision } to { revision }
+      recorded { count first { ref verdict { state reason causeId } entry { actor } } }
+      withdrawn { first { targets entry { ... on RevocationEntry { mode } } } }
+      noted { first { kind } }
+      fallen { count first { verdict { ref reason cause { id } } event { at entryId kind entry { id } } } }
+    } }"""
+    told = (await ask(ledgers, text, **{"from": before}))["diff"]
+    found = await service.diff(before)
+    assert (told["from"]["revision"], told["to"]["revision"]) == (before, found.to.revision)
+    verdict = {"state": "stale", "reason": "quarantined", "causeId": "@5"}
+    assert told["recorded"] == {"count": 1, "first": [{"ref": "c@1", "verdict": verdict, "entry": {"actor": None}}]}
+    assert told["withdrawn"] == {"first": [{"targets": ["c@1"], "entry": {"mode": "quarantined"}}]}
+    assert told["noted"] == {"first": [{"kind": "expiry"}]}
+    passed = {"at": soon, "entryId": None, "kind": None, "entry": None}
+    assert told["fallen"]["first"] == [
+        {"verdict": {"ref": "p@1", "reason": "expired", "cause": {"id": "@1"}}, "event": passed},
+        {"verdict": {"ref": "b@1", "reason": "unsupported", "cause": {"id": "@1"}}, "event": passed},
+    ]
+    error = await refused(ledgers, text, **{"from": found.to.revision, "to": before})
+    assert (error["code"], error["field"]) == ("malformed", "from")

@@ -27,6 +27,7 @@ READ = (
     view.EntryPage,
     view.Explanation,
     view.History,
+    view.LedgerDiff,
     view.GraphSlice,
     view.Remediation,
     view.Status,

@@ -13,6 +13,7 @@ from ledger.cli.progress import Bar
 from ledger.cli.render import (
     as_json_text,
     count,
+    diff_lines,
     entry_lines,
     explanation_lines,
     footer,
@@ -23,9 +24,10 @@ from ledger.cli.render import (
     verdict_lines,
 )
 from ledger.errors import Malformed
+from ledger.model.change import CHANGE_FIRST_MAX
 from ledger.model.entry import KINDS
 from ledger.model.verdict import REASONS, STATES
-from ledger.model.view import AuditReport, EntryPage, GraphSlice, History, Remediation
+from ledger.model.view import LISTED_MAX, AuditReport, EntryPage, GraphSlice, History, Remediation
 
 if TYPE_CHECKING:
     from ledger.cli.options import AnyLedger
@@ -111,6 +113,28 @@ def history(place: Place, ref: str, at: str | None) -> None:
         lambda: History(revision, tuple(entries)).as_dict(),
         lambda: [*entry_lines(entries), footer(revision)],
     )
+
+
+@click.command(short_help="What is different between two pasts.")
+@click.argument("from_", metavar="WHEN")
+@click.argument("to", metavar="[WHEN]", required=False)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=LISTED_MAX),
+    default=CHANGE_FIRST_MAX,
+    show_default=True,
+    metavar="N",
+    help="At most so many of each list.",
+)
+@placed
+def diff(place: Place, from_: str, to: str | None, limit: int) -> None:
+    """Show what is different between two pasts, or since one: revisions, or moments like 2026-01-31T09:30:00Z.
+
+    What was recorded, withdrawn and reinstated, and what fell and revived by that, or by time that passed.
+    """
+    with place.reading() as ledger:
+        found = ledger.diff(from_, to, limit=limit)
+    place.answer(found.as_dict, lambda: diff_lines(found))
 
 
 _depth = click.option("--depth", type=click.IntRange(min=0), metavar="N", help="At most so many steps away.")
@@ -258,4 +282,4 @@ def schema(place: Place) -> None:
     click.echo(as_json_text(interchange_schema(), pretty=not place.as_json))
 
 
-READING = (check, why, history, causes, consequences, entries, remediation, status, audit, schema)
+READING = (check, why, history, diff, causes, consequences, entries, remediation, status, audit, schema)

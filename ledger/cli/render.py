@@ -14,7 +14,17 @@ import orjson
 
 from ledger.model.result import Effect, Result
 from ledger.model.verdict import Verdict
-from ledger.model.view import EntryView, Explanation, GraphSlice, Node, Remedy, Status
+from ledger.model.view import (
+    EntryView,
+    Explanation,
+    GraphSlice,
+    Happening,
+    LedgerDiff,
+    Node,
+    Remedy,
+    Status,
+    Turned,
+)
 
 COLOURS = {"fresh": "green", "stale": "red", "unknown": "yellow"}
 CELL_CHARACTERS_MAX = 200
@@ -148,6 +158,41 @@ def entry_lines(entries: Sequence[EntryView]) -> list[str]:
         state, reason = state_cells(verdict.state if verdict else None, verdict.reason if verdict else None)
         rows.append([*_entry_cells(entry), state, reason, entry.actor or "", detail(entry)])
     return table(rows)
+
+
+def diff_lines(found: LedgerDiff) -> list[str]:
+    """What is different, list by list: entries as they were recorded, editions with what made them fall or revive."""
+    lines = []
+    for name, listed in (
+        ("recorded", found.recorded),
+        ("amended", found.amended),
+        ("withdrawn", found.withdrawn),
+        ("reinstated", found.reinstated),
+        ("noted", found.noted),
+    ):
+        lines += _section(name, listed.count, entry_lines(listed.first))
+    for name, turned in (("fell", found.fallen), ("revived", found.revived)):
+        lines += _section(name, turned.count, table([_turned_cells(one) for one in turned.first]))
+    said = [] if lines else ["nothing is different"]
+    return [*said, *lines, footer(f"{found.since.revision} -> {found.to.revision}", moment(found.to.clock))]
+
+
+def _section(name: str, number: int, lines: Sequence[str]) -> list[str]:
+    """A heading with how many there are, and the lines of those that are shown."""
+    hidden = number - len(lines)
+    more = [footer(f"  {hidden:,} more not shown (--limit)")] if hidden else []
+    return [f"{click.style(name, bold=True)}  {number:,}", *(f"  {line}" for line in lines), *more] if number else []
+
+
+def _turned_cells(turned: Turned) -> list[Cell]:
+    verdict = turned.verdict
+    way = f"-> use {verdict.successor}" if verdict.successor else ""
+    return [*state_cells(verdict.state, verdict.reason), verdict.ref, happening(turned.event), way]
+
+
+def happening(event: Happening) -> str:
+    """`by @57 revocation, 2026-01-31 09:30:00Z`, or by time that passed."""
+    return f"by {event.entry} {event.kind}, {moment(event.at)}" if event.entry else f"by time, {moment(event.at)}"
 
 
 def _entry_cells(entry: EntryView) -> list[Cell]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from ledger.clock import format_moment, parse_moment
 from ledger.model.entry import Head
 from ledger.model.shown import Shown
@@ -154,6 +156,60 @@ class EntryPage(Shown, frozen=True):
     revision: str
     entries: tuple[EntryView, ...]
     more: bool
+
+
+LISTED_MAX = 1_000
+"""The most that each list of a difference or of a comparison names; the count is always whole."""
+
+
+class Happening(Shown, frozen=True):
+    """What made something so: an entry, or time that passed, when a limit was reached."""
+
+    at: str
+    entry: str | None = None  # @57; none: time passed
+    kind: str | None = None
+
+
+class AsOf(Shown, frozen=True):
+    """A past: the revision, and the moment as of which it is seen."""
+
+    revision: str
+    clock: str
+
+
+class Listed(Shown, frozen=True):
+    """How many entries, and the first of them, without their contents; with the verdict of the later past."""
+
+    count: int = 0
+    first: tuple[EntryView, ...] = ()
+
+
+class Turned(Shown, frozen=True):
+    """An edition that fell or revived: its verdict in the later past, and what made it so."""
+
+    verdict: Verdict
+    event: Happening
+
+
+class TurnedList(Shown, frozen=True):
+    """How many editions, and the first of them."""
+
+    count: int = 0
+    first: tuple[Turned, ...] = ()
+
+
+class LedgerDiff(Shown, frozen=True, kw_only=True):
+    """What is different between two pasts of a ledger."""
+
+    since: AsOf = msgspec.field(name="from")
+    to: AsOf
+    recorded: Listed  # versions that began an edition, with what has become of them
+    amended: Listed  # versions that joined one
+    withdrawn: Listed
+    reinstated: Listed
+    noted: Listed  # verifications, added support, attempts, expiries
+    fallen: TurnedList  # of what was there: valid then, and not any more
+    revived: TurnedList  # the other way round
 
 
 class History(Shown, frozen=True):

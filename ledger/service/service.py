@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
-from ledger.model.change import Change
+from ledger.model.change import CHANGE_FIRST_MAX, Change
 from ledger.model.entry import EMPTY, Entry, Head, Sealed, head_after, revision_token
 from ledger.model.listing import Wanted
 from ledger.model.reference import check_ledger
@@ -19,12 +19,14 @@ from ledger.model.result import BatchResult
 from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import (
     GRAPH_NODES_MAX,
+    LISTED_MAX,
     AuditProgress,
     AuditReport,
     Edge,
     EntryView,
     Explanation,
     GraphSlice,
+    LedgerDiff,
     Node,
     PathStep,
     Remedy,
@@ -33,6 +35,7 @@ from ledger.model.view import (
 from ledger.service.answers import Answer, answer, answer_of
 from ledger.service.audit import audit
 from ledger.service.browsing import acts_due, entry_named, explained, kinds_counted, states_counted
+from ledger.service.comparing import as_of, listed, shown_difference, turned
 from ledger.service.expiry import ExpiryNotes
 from ledger.service.feed import Feed
 from ledger.service.figures import Figures
@@ -43,8 +46,10 @@ from ledger.service.mirror import Mirror
 from ledger.service.moments import names_revision, past
 from ledger.service.rendering import id_of, node_of, view_of
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
+from ledger.validity.difference import difference
 from ledger.validity.graph import entries_about, walk
 from ledger.validity.lookup import KIND_NAMES
+from ledger.validity.past import Past
 from ledger.validity.resolve import name_of, resolve
 from ledger.validity.verdicts import Reader
 
@@ -338,6 +343,23 @@ class LedgerService:
             seqs = entries_about(reader.index, reader.index.edition[resolve(reader.index, ref)])
         return await self._views(seqs, at=at)
 
+    async def diff(self, from_: str, to: str | None = None, *, limit: int = CHANGE_FIRST_MAX) -> LedgerDiff:
+        """What is different `to` a revision or a moment (None: now), from another; each list names `limit` at most.
+
+        Raises Malformed when `from_` comes after `to`.
+        """
+        await self._ready(from_, "from")
+        await self._ready(to, "to")
+        limit = min(limit, LISTED_MAX)
+        with self.live.durable:
+            before, after = self._past(from_, "from"), self._past(to, "to")
+            found = difference(before, after)
+            turns = [turned(after, each, limit) for each in (found.fallen, found.revived)]
+            span = as_of(self.live, before), as_of(self.live, after)
+        picked = await self.store.pick(self.name, listed(found, limit))
+        with self.live.durable as index:
+            return shown_difference(Reader(Past(index, after.upto, after.clock_us)), span, found, picked, turns)
+
     async def causes(
         self, ref: str, depth: int | None = None, limit: int = GRAPH_NODES_MAX, *, at: str | None = None
     ) -> GraphSlice:
@@ -427,11 +449,17 @@ class LedgerService:
             None if max_age_s is None else int(min(max_age_s, AGE_S_MAX) * SECOND),
         )
 
-    async def _ready(self, at: str | None) -> None:
+    async def _ready(self, at: str | None, field: str = "at") -> None:
         """Make sure that a read may answer, as of now or `at` a revision."""
         if at is not None and names_revision(at):
-            await self.follower.reach(at, "at")
+            await self.follower.reach(at, field)
         await self.follower.refresh()
+
+    def _past(self, at: str | None, field: str) -> Past:
+        """The same as a past, even if it is now: it stays what it was while the ledger goes on."""
+        index = self.live.index
+        index.advance(self.clock())
+        return Past(index, index.upto, index.clock_us) if at is None else past(index, at, field)
 
     async def _head_at(self, at: str) -> Head:
         with self.reading(at=at) as reader:

@@ -1,0 +1,152 @@
+"""Differences: of two pasts of a ledger, of two ledgers; and the states that something went through."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+from strawberry import ID, Private
+
+from ledger.api.schema.arguments import LedgerName, arg
+from ledger.api.schema.desk import Desk, Operation
+from ledger.api.schema.entries import Entry, Verdict, shown_verdict, told
+from ledger.api.schema.limits import page_size
+from ledger.api.schema.words import DateTime, Kind
+from ledger.model import view
+
+Info = strawberry.Info[Operation, None]
+
+First = Annotated[int | None, arg("How many of each list at most; the server has a default and a limit.")]
+
+
+@strawberry.type(description="A past, and the moment as of which it is seen.")
+class AsOf:
+    revision: str = told("The revision.")
+    clock: DateTime = told("The moment.")
+
+
+@strawberry.type(description="What made something so: an entry, or time that passed, when a limit was reached.")
+class Happening:
+    desk: Private[Desk]
+    at: DateTime = told("When.")
+    entry_id: ID | None = told("The entry, as `@57`; none: time passed.")
+    kind: str | None = told("What it is.", Kind | None)
+
+    @strawberry.field(description="The entry.")
+    async def entry(self) -> Entry | None:
+        return None if self.entry_id is None else await self.desk.entry(int(self.entry_id[1:]))
+
+
+@strawberry.type(description="An entry between two pasts.")
+class DiffEntry:
+    desk: Private[Desk]
+    entry_id: ID = told("The entry, as `@57`.")
+    kind: str = told("What it is.", Kind)
+    ref: ID = told("How people name it: `pep/440@3`, or `@57`.")
+    targets: list[ID] = told("What it acts on, if it is an event.")
+    verdict: Verdict | None = told("What has become of it in the later past; none for events.")
+
+    @strawberry.field(description="The entry.")
+    async def entry(self) -> Entry:
+        found: Entry = await self.desk.entry(int(self.entry_id[1:]))
+        return found
+
+
+@strawberry.type(description="How many, and the first of them.")
+class DiffEntries:
+    count: int = told("How many.")
+    first: list[DiffEntry] = told("The first of them, in the order recorded.")
+
+
+@strawberry.type(description="An edition that fell or revived.")
+class TurnedEdition:
+    verdict: Verdict = told("Its verdict in the later past.")
+    event: Happening = told("What made it so, and has kept it so since.")
+
+
+@strawberry.type(description="How many, and the first of them.")
+class TurnedEditions:
+    count: int = told("How many.")
+    first: list[TurnedEdition] = told("The first of them, in the order of the events.")
+
+
+@strawberry.type(description="What is different between two pasts of a ledger.")
+class LedgerDiff:
+    from_: AsOf = strawberry.field(name="from", description="The earlier past.")
+    to: AsOf = told("The later one.")
+    recorded: DiffEntries = told("Versions that began an edition, with what has become of them.")
+    amended: DiffEntries = told("Versions that joined one.")
+    withdrawn: DiffEntries = told("Revocations.")
+    reinstated: DiffEntries = told("Reinstatements.")
+    noted: DiffEntries = told("Verifications, added support, attempts, expiries.")
+    fallen: TurnedEditions = told("Editions that stood in the earlier past, and do not any more.")
+    revived: TurnedEditions = told("Editions that did not stand in the earlier past, and do now.")
+
+
+@strawberry.type
+class Comparisons:
+    """The queries."""
+
+    @strawberry.field(
+        description="What is different between two pasts of a ledger: what was recorded, withdrawn and reinstated, "
+        "and what fell and revived by that, or by time that passed."
+    )
+    async def diff(
+        self,
+        info: Info,
+        from_: Annotated[
+            str, strawberry.argument(name="from", description="A revision, or a moment (RFC 3339): the earlier past.")
+        ],
+        ledger: LedgerName = "main",
+        to: Annotated[str | None, arg("The later past, the same way; now unless given.")] = None,
+        first: First = None,
+    ) -> LedgerDiff:
+        size = page_size(first, info.context.limits)
+        desk = await info.context.desk(ledger)
+        return shown_diff(desk, await desk.service.diff(from_, to, limit=size))
+
+
+def shown_diff(desk: Desk, found: view.LedgerDiff) -> LedgerDiff:
+    """What the schema shows of a difference."""
+
+    def entries(of: view.Listed) -> DiffEntries:
+        return DiffEntries(count=of.count, first=[_entry(desk, one) for one in of.first])
+
+    def turned(of: view.TurnedList) -> TurnedEditions:
+        first = [
+            TurnedEdition(verdict=shown_verdict(desk, one.verdict), event=shown_happening(desk, one.event))
+            for one in of.first
+        ]
+        return TurnedEditions(count=of.count, first=first)
+
+    return LedgerDiff(
+        from_=shown_as_of(found.since),
+        to=shown_as_of(found.to),
+        recorded=entries(found.recorded),
+        amended=entries(found.amended),
+        withdrawn=entries(found.withdrawn),
+        reinstated=entries(found.reinstated),
+        noted=entries(found.noted),
+        fallen=turned(found.fallen),
+        revived=turned(found.revived),
+    )
+
+
+def shown_as_of(found: view.AsOf) -> AsOf:
+    return AsOf(revision=found.revision, clock=DateTime(found.clock))
+
+
+def shown_happening(desk: Desk, found: view.Happening) -> Happening:
+    entry_id = None if found.entry is None else ID(found.entry)
+    return Happening(desk=desk, at=DateTime(found.at), entry_id=entry_id, kind=found.kind)
+
+
+def _entry(desk: Desk, found: view.EntryView) -> DiffEntry:
+    return DiffEntry(
+        desk=desk,
+        entry_id=ID(found.id),
+        kind=found.kind,
+        ref=ID(found.ref),
+        targets=list(map(ID, found.targets)),
+        verdict=None if found.verdict is None else shown_verdict(desk, found.verdict),
+    )

@@ -1,0 +1,66 @@
+"""How differences are shown: of two pasts of a ledger, and of two ledgers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ledger.clock import format_moment
+from ledger.model.entry import Sealed
+from ledger.model.view import AsOf, Happening, LedgerDiff, Listed, Turned, TurnedList
+from ledger.service.live import Live
+from ledger.service.rendering import view_of
+from ledger.validity import difference as found_by
+from ledger.validity.difference import Difference, Turn, happening_of
+from ledger.validity.lookup import KIND_NAMES, Lookup
+from ledger.validity.past import Past
+from ledger.validity.verdicts import Reader
+
+
+def listed(found: Difference, limit: int) -> list[int]:
+    """The entries that are shown of a difference."""
+    lists = (found.recorded, found.amended, found.withdrawn, found.reinstated, found.noted)
+    return [seq for seqs in lists for seq in seqs[:limit]]
+
+
+def turned(past: Past, turns: Sequence[Turn], limit: int) -> TurnedList:
+    """Editions that turned, as of the later past: how many, and the first of them."""
+    reader, first = Reader(past), []
+    for turn in turns[:limit]:
+        event = happening_of(past.today, turn.moment)
+        first.append(Turned(reader.verdict_of(past.newest[turn.edition]), shown_happening(past, event)))
+    return TurnedList(len(turns), tuple(first))
+
+
+def shown_difference(
+    reader: Reader, span: tuple[AsOf, AsOf], found: Difference, picked: Iterable[Sealed], turns: Iterable[TurnedList]
+) -> LedgerDiff:
+    """A difference, as of the later past; `picked` are the entries of those `listed`."""
+    views = {sealed.entry.seq: view_of(reader, sealed) for sealed in picked}
+
+    def entries(seqs: Sequence[int]) -> Listed:
+        return Listed(len(seqs), tuple(views[seq] for seq in seqs if seq in views))
+
+    fallen, revived = turns
+    return LedgerDiff(
+        since=span[0],
+        to=span[1],
+        recorded=entries(found.recorded),
+        amended=entries(found.amended),
+        withdrawn=entries(found.withdrawn),
+        reinstated=entries(found.reinstated),
+        noted=entries(found.noted),
+        fallen=fallen,
+        revived=revived,
+    )
+
+
+def as_of(live: Live, index: Lookup) -> AsOf:
+    """The past that a look-up shows."""
+    return AsOf(live.revision_of(index.upto), format_moment(index.clock_us))
+
+
+def shown_happening(index: Lookup, event: found_by.Happening) -> Happening:
+    """What made something so."""
+    if not event.entry:
+        return Happening(format_moment(event.moment_us))
+    return Happening(format_moment(event.moment_us), f"@{event.entry}", KIND_NAMES[index.kind[event.entry]])
