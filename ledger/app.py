@@ -38,6 +38,7 @@ from ledger.model.view import (
     EntryView,
     Explanation,
     GraphSlice,
+    History,
     ImportReport,
     LedgerDiff,
     Remedy,
@@ -201,8 +202,9 @@ class AsyncLedger(
         await self._service.reach(at_least)
         return await self._service.entries(wanted, after=after, limit=limit, content=content, at=at)
 
-    async def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> list[EntryView]:
-        """Every version of a key and every event about them, oldest first."""
+    async def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> History:
+        """Every version of a key and every event about them, oldest first; and, in `editions`, the states these went
+        through."""
         await self._service.reach(at_least)
         return await self._service.history(ref, at=at)
 

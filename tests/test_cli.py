@@ -156,10 +156,27 @@ def test_why_shows_the_path_from_the_root_cause(page: Terminal) -> None:
 
 
 def test_history_shows_versions_and_what_happened_to_them(page: Terminal) -> None:
-    recorded, revoked = page.lines("history", "docs/logs")
+    recorded, revoked, _, edition, *states = page.lines("history", "docs/logs")
     assert recorded.split()[3:] == ["dependency", "docs/logs@1", "stale", "revoked", '"on"']
     assert revoked.split()[3:] == ["revocation", "docs/logs@1", "revoked;", '"removed"']
+    assert (edition, [state.split()[2:] for state in states]) == (
+        "docs/logs@1",
+        [["fresh", "by", "@5", "dependency"], ["stale", "revoked", "by", "@6", "revocation"]],
+    )
     assert [entry["id"] for entry in page.json("history", "docs/config")["entries"]] == ["@1", "@4"]
+
+
+def test_history_tells_what_is_not_shown(terminal: Terminal) -> None:
+    """Of many editions the last hundred, and of each the last hundred states."""
+    commands = [
+        *({"op": "record", "kind": "belief", "key": "k", "content": number} for number in range(102)),
+        *({"op": op, "target": "k"} for _ in range(51) for op in ("revoke", "reinstate")),
+    ]
+    terminal.ok("import", "-", given="\n".join(map(json.dumps, commands)))
+    lines = terminal.lines("history", "k")
+    assert "the states of 2 earlier editions are not shown" in lines
+    assert [line for line in lines if line.startswith("k@")] == [f"k@{number}" for number in range(3, 103)]
+    assert "  3 earlier states not shown" in lines
 
 
 def test_diff_shows_what_fell_and_by_what(page: Terminal) -> None:

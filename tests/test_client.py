@@ -154,6 +154,7 @@ def test_reads(both: Both) -> None:
         both.agree("entry", ref)
         both.agree("why", ref)
         both.agree("history", ref)
+        both.agree("history", ref, at=both.embedded.revision)
         both.agree("causes", ref)
         both.agree("causes", ref, depth=1, limit=2)
         both.agree("consequences", ref, depth=0)

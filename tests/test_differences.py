@@ -19,6 +19,7 @@ from ledger.validity.index import Index
 from ledger.validity.intervals import Interval, intervals
 from ledger.validity.oracle import Oracle
 from ledger.validity.past import Past
+from ledger.validity.verdicts import Room
 
 HISTORIES = 40
 
@@ -174,8 +175,10 @@ async def test_the_states_an_edition_went_through(elsewhere: bool) -> None:
                 if birth > past.upto:
                     break
                 expected = expected_intervals(one, past, birth)
-                count, found = intervals(past, edition, 100)
+                count, found = intervals(past, edition, 100, Room(1_000))
                 assert (count, found) == (len(expected), expected), f"seed {seed} {past.upto} @{birth}"
-                assert intervals(past, edition, 2) == (count, expected[-2:])
+                assert intervals(past, edition, 2, Room(1_000)) == (count, expected[-2:])
+                unknown = [one._replace(cause=None) for one in expected]
+                assert intervals(past, edition, 100, Room(0)) == (count, unknown)
                 longest = max(longest, count)
     assert longest > 4

@@ -95,7 +95,12 @@ async def story(ledgers: Ledgers) -> None:
     assert [node["ref"] for node in around["causes"]["nodes"]] == ["within@1", "policy/refund@1", "@6"]
     assert [node["ref"] for node in around["consequences"]["nodes"]] == ["within@1", "refund@1", "payout@1"]
     history = await play("history", ref="policy/refund@1")
-    assert [node["kind"] for node in history["nodes"]] == ["dependency", "verification", "revocation"]
+    assert [node["kind"] for node in history["entries"]["nodes"]] == ["dependency", "verification", "revocation"]
+    (edition,) = history["history"]["editions"]["last"]
+    assert [(one["state"], one["since"]["entryId"]) for one in edition["states"]["last"]] == [
+        ("fresh", "@1"),
+        ("stale", "@6"),
+    ]
     page = await play("entries", filter={"state": "stale", "kinds": ["mutation", "approval"]}, first=1)
     assert [node["id"] for node in page["nodes"]] == ["@3"]
     page = await play("entries", filter={"state": "stale"}, first=5, after=page["pageInfo"]["endCursor"])

@@ -465,3 +465,32 @@ async def test_a_diff_says_what_the_library_says(ledgers: Ledgers, clock: Manual
     ]
     error = await refused(ledgers, text, **{"from": found.to.revision, "to": before})
     assert (error["code"], error["field"]) == ("malformed", "from")
+
+
+async def test_the_states_something_went_through(ledgers: Ledgers, clock: ManualClock) -> None:
+    await write(ledgers, record("p"), record("b", because=[["p"]]))
+    before = (await ledgers.get("main")).live.revision
+    await write(ledgers, record("p", 2), record("b", 2, because=[["p"]]), record("b", 3))
+    text = """query ($at: String, $last: Int, $states: Int) { history(ref: "b@1", at: $at, last: $last) {
+      revision
+      editions { count last { ref entry { seq } states(last: $states) { count last {
+        since { entryId entry { ref } } until { entryId kind } state reason causeId cause { id }
+      } } } }
+    } }"""
+    told = (await ask(ledgers, text, last=2, states=1))["history"]["editions"]
+    assert (told["count"], [one["ref"] for one in told["last"]]) == (3, ["b@2", "b@3"])
+    (state,) = told["last"][0]["states"]["last"]
+    assert (told["last"][0]["states"]["count"], state["reason"]) == (2, "superseded")
+    first = (await ask(ledgers, text))["history"]["editions"]["last"][0]
+    assert first["entry"] == {"seq": 2}
+    assert first["states"]["last"][1] == {
+        "since": {"entryId": "@3", "entry": {"ref": "p@2"}},
+        "until": {"entryId": "@4", "kind": "belief"},
+        "state": "stale",
+        "reason": "unsupported",
+        "causeId": "@3",
+        "cause": {"id": "@3"},
+    }
+    told = (await ask(ledgers, text, at=before))["history"]
+    assert (told["revision"], told["editions"]["count"]) == (before, 1)
+    assert [one["until"] for one in told["editions"]["last"][0]["states"]["last"]] == [None]

@@ -177,9 +177,9 @@ class Reads:
         return _Told(await service.why(asked.ref, asked.max_age_s, at=asked.at), revision)
 
     async def history(self, ledger: LedgerName, asked: Annotated[OfOne, Query()]) -> Response:
-        """Every version of a key and every event about them, oldest first."""
+        """Every version of a key and every event about them, oldest first; and the states these went through."""
         service, revision = await self._as_of(ledger, asked.at_least, asked.at)
-        return _Told(History(revision, tuple(await service.history(asked.ref, at=asked.at))), revision)
+        return _Told(await service.history(asked.ref, at=asked.at), revision)
 
     async def diff(self, ledger: LedgerName, asked: Annotated[Diff, Query()]) -> Response:
         """What is different between two pasts: what was recorded, withdrawn and reinstated, what fell and revived."""

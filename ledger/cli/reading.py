@@ -17,6 +17,7 @@ from ledger.cli.render import (
     entry_lines,
     explanation_lines,
     footer,
+    history_lines,
     moment,
     remedy_lines,
     status_lines,
@@ -27,7 +28,7 @@ from ledger.errors import Malformed
 from ledger.model.change import CHANGE_FIRST_MAX
 from ledger.model.entry import KINDS
 from ledger.model.verdict import REASONS, STATES
-from ledger.model.view import LISTED_MAX, AuditReport, EntryPage, GraphSlice, History, Remediation
+from ledger.model.view import LISTED_MAX, AuditReport, EntryPage, GraphSlice, Remediation
 
 if TYPE_CHECKING:
     from ledger.cli.options import AnyLedger
@@ -105,14 +106,10 @@ def why(place: Place, ref: str, max_age: float | None, at: str | None) -> None:
 @_at
 @placed
 def history(place: Place, ref: str, at: str | None) -> None:
-    """Show all versions of what REF names, and all that happened to them."""
+    """Show all versions of what REF names, all that happened to them, and the states that each edition went through."""
     with place.reading() as ledger:
-        entries = ledger.history(ref, at=at)
-        revision = _revision(ledger, at)
-    place.answer(
-        lambda: History(revision, tuple(entries)).as_dict(),
-        lambda: [*entry_lines(entries), footer(revision)],
-    )
+        found = ledger.history(ref, at=at)
+    place.answer(found.as_dict, lambda: history_lines(found))
 
 
 @click.command(short_help="What is different between two pasts.")

@@ -19,6 +19,8 @@ from ledger.model.view import (
     Explanation,
     GraphSlice,
     Happening,
+    History,
+    Interval,
     LedgerDiff,
     Node,
     Remedy,
@@ -151,13 +153,34 @@ def explanation_lines(explanation: Explanation) -> list[str]:
 # -- entries -------------------------------------------------------------------------------------------------
 
 
-def entry_lines(entries: Sequence[EntryView]) -> list[str]:
+def entry_lines(entries: Sequence[EntryView], indent: str = "") -> list[str]:
     rows = []
     for entry in entries:
         verdict = entry.verdict
         state, reason = state_cells(verdict.state if verdict else None, verdict.reason if verdict else None)
         rows.append([*_entry_cells(entry), state, reason, entry.actor or "", detail(entry)])
-    return table(rows)
+    return table(rows, indent)
+
+
+def history_lines(found: History) -> list[str]:
+    """The entries, and below them for each edition since when it was in which state, and by what."""
+    lines = entry_lines(found.entries)
+    hidden = found.editions.count - len(found.editions.last)
+    lines += [footer(f"the states of {count(hidden, 'earlier edition')} are not shown")] if hidden else []
+    for edition in found.editions.last:
+        hidden = edition.states.count - len(edition.states.last)
+        lines += ["", click.style(clean(edition.ref), bold=True)]
+        lines += [footer(f"  {count(hidden, 'earlier state')} not shown")] if hidden else []
+        lines += table([_interval_cells(one) for one in edition.states.last], "  ")
+    return [*lines, footer(found.revision, moment(found.clock))]
+
+
+def _interval_cells(interval: Interval) -> list[Cell]:
+    """`2026-01-31 09:30:00Z  stale  superseded  by @57 dependency`, and the cause where that is another entry."""
+    event = interval.since
+    by = f"by {event.entry} {event.kind}" if event.entry else "by time"
+    cause = f"cause {interval.cause}" if interval.cause not in (None, event.entry) else ""
+    return [(moment(event.at), "dim"), *state_cells(interval.state, interval.reason), by, cause]
 
 
 def diff_lines(found: LedgerDiff) -> list[str]:
@@ -170,9 +193,9 @@ def diff_lines(found: LedgerDiff) -> list[str]:
         ("reinstated", found.reinstated),
         ("noted", found.noted),
     ):
-        lines += _section(name, listed.count, entry_lines(listed.first))
+        lines += _section(name, listed.count, entry_lines(listed.first, "  "))
     for name, turned in (("fell", found.fallen), ("revived", found.revived)):
-        lines += _section(name, turned.count, table([_turned_cells(one) for one in turned.first]))
+        lines += _section(name, turned.count, table([_turned_cells(one) for one in turned.first], "  "))
     said = [] if lines else ["nothing is different"]
     return [*said, *lines, footer(f"{found.since.revision} -> {found.to.revision}", moment(found.to.clock))]
 
@@ -181,7 +204,7 @@ def _section(name: str, number: int, lines: Sequence[str]) -> list[str]:
     """A heading with how many there are, and the lines of those that are shown."""
     hidden = number - len(lines)
     more = [footer(f"  {hidden:,} more not shown (--limit)")] if hidden else []
-    return [f"{click.style(name, bold=True)}  {number:,}", *(f"  {line}" for line in lines), *more] if number else []
+    return [f"{click.style(name, bold=True)}  {number:,}", *lines, *more] if number else []
 
 
 def _turned_cells(turned: Turned) -> list[Cell]:

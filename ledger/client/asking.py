@@ -174,9 +174,10 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
             more = page.more and bool(page.entries)
         return found
 
-    def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> Steps[list[EntryView]]:
-        """Every version of a key and every event about them, oldest first."""
-        return list((yield from self._read(History, "history", at_least, at=at, ref=_text(ref))).entries)
+    def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> Steps[History]:
+        """Every version of a key and every event about them, oldest first; and, in `editions`, the states these went
+        through."""
+        return self._read(History, "history", at_least, at=at, ref=_text(ref))
 
     def diff(
         self, from_: str, to: str | None = None, *, limit: int = CHANGE_FIRST_MAX, at_least: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -212,11 +212,61 @@ class LedgerDiff(Shown, frozen=True, kw_only=True):
     revived: TurnedList  # the other way round
 
 
+INTERVALS_MAX = 100
+"""The most that a history tells of editions, and of the states of each: the last of them; the count is always whole."""
+
+
+class Interval(Shown, frozen=True, kw_only=True):
+    """A state that something was in, from what brought it to what ended it."""
+
+    since: Happening
+    until: Happening | None = None  # none: it goes on
+    state: str
+    reason: str | None = None
+    cause: str | None = None  # as it was when this began; none for fresh, and where it would take too long to find
+
+
+class Intervals(Shown, frozen=True):
+    """How many states, and the last of them."""
+
+    count: int
+    last: tuple[Interval, ...]
+
+
+class EditionHistory(Shown, frozen=True):
+    """What became of an edition."""
+
+    id: str  # its first version, as @42
+    ref: str  # its newest version then, as pep/440@3
+    states: Intervals
+
+
+class EditionHistories(Shown, frozen=True):
+    """How many editions, and the last of them, in the order they were born."""
+
+    count: int
+    last: tuple[EditionHistory, ...]
+
+
 class History(Shown, frozen=True):
-    """All entries about one thing, oldest first."""
+    """All entries about one thing, oldest first, and the states that its editions went through.
+
+    It is a sequence of the entries.
+    """
 
     revision: str
+    clock: str
     entries: tuple[EntryView, ...]
+    editions: EditionHistories
+
+    def __iter__(self) -> Iterator[EntryView]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, place: int) -> EntryView:
+        return self.entries[place]
 
 
 class Remediation(Shown, frozen=True):

@@ -6,33 +6,49 @@ from collections.abc import Iterable, Sequence
 
 from ledger.clock import format_moment
 from ledger.model.entry import Sealed
-from ledger.model.view import AsOf, Happening, LedgerDiff, Listed, Turned, TurnedList
+from ledger.model.verdict import FRESH, STALE
+from ledger.model.view import (
+    AsOf,
+    EditionHistories,
+    EditionHistory,
+    Happening,
+    Interval,
+    Intervals,
+    LedgerDiff,
+    Listed,
+    Turned,
+    TurnedList,
+)
 from ledger.service.live import Live
 from ledger.service.rendering import view_of
-from ledger.validity import difference as found_by
-from ledger.validity.difference import Difference, Turn, happening_of
-from ledger.validity.lookup import KIND_NAMES, Lookup
+from ledger.validity import difference, intervals
+from ledger.validity.lookup import KIND_NAMES, NONE, Lookup
 from ledger.validity.past import Past
-from ledger.validity.verdicts import Reader
+from ledger.validity.resolve import name_of
+from ledger.validity.verdicts import Reader, Room
 
 
-def listed(found: Difference, limit: int) -> list[int]:
+def listed(found: difference.Difference, limit: int) -> list[int]:
     """The entries that are shown of a difference."""
     lists = (found.recorded, found.amended, found.withdrawn, found.reinstated, found.noted)
     return [seq for seqs in lists for seq in seqs[:limit]]
 
 
-def turned(past: Past, turns: Sequence[Turn], limit: int) -> TurnedList:
+def turned(past: Past, turns: Sequence[difference.Turn], limit: int) -> TurnedList:
     """Editions that turned, as of the later past: how many, and the first of them."""
     reader, first = Reader(past), []
     for turn in turns[:limit]:
-        event = happening_of(past.today, turn.moment)
+        event = difference.happening_of(past.today, turn.moment)
         first.append(Turned(reader.verdict_of(past.newest[turn.edition]), shown_happening(past, event)))
     return TurnedList(len(turns), tuple(first))
 
 
 def shown_difference(
-    reader: Reader, span: tuple[AsOf, AsOf], found: Difference, picked: Iterable[Sealed], turns: Iterable[TurnedList]
+    reader: Reader,
+    span: tuple[AsOf, AsOf],
+    found: difference.Difference,
+    picked: Iterable[Sealed],
+    turns: Iterable[TurnedList],
 ) -> LedgerDiff:
     """A difference, as of the later past; `picked` are the entries of those `listed`."""
     views = {sealed.entry.seq: view_of(reader, sealed) for sealed in picked}
@@ -59,8 +75,36 @@ def as_of(live: Live, index: Lookup) -> AsOf:
     return AsOf(live.revision_of(index.upto), format_moment(index.clock_us))
 
 
-def shown_happening(index: Lookup, event: found_by.Happening) -> Happening:
+def shown_happening(index: Lookup, event: difference.Happening) -> Happening:
     """What made something so."""
     if not event.entry:
         return Happening(format_moment(event.moment_us))
     return Happening(format_moment(event.moment_us), f"@{event.entry}", KIND_NAMES[index.kind[event.entry]])
+
+
+def edition_histories(past: Past, start: int, limit: int) -> EditionHistories:
+    """The states that all editions of the key of one went through: the last `limit` of each, of the last `limit`."""
+    key = past.key_of[start]
+    found = [start] if key == NONE else list(past.editions(key))
+    room = Room(intervals.CAUSES_ROOM)
+    told = [EditionHistory(*_named(past, edition), _states(past, edition, limit, room)) for edition in found[:limit]]
+    return EditionHistories(len(found), tuple(told[::-1]))
+
+
+def _named(past: Past, edition: int) -> tuple[str, str]:
+    return f"@{past.birth[edition]}", name_of(past, past.newest[edition])
+
+
+def _states(past: Past, edition: int, limit: int, room: Room) -> Intervals:
+    count, last = intervals.intervals(past, edition, limit, room)
+    return Intervals(count, tuple(_interval(past, one) for one in last))
+
+
+def _interval(past: Past, found: intervals.Interval) -> Interval:
+    return Interval(
+        since=shown_happening(past, found.since),
+        until=None if found.until is None else shown_happening(past, found.until),
+        state=FRESH if found.reason is None else STALE,
+        reason=found.reason,
+        cause=None if found.cause is None else f"@{found.cause}",
+    )

@@ -19,13 +19,17 @@ from ledger.model.result import BatchResult
 from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import (
     GRAPH_NODES_MAX,
+    INTERVALS_MAX,
     LISTED_MAX,
+    AsOf,
     AuditProgress,
     AuditReport,
     Edge,
+    EditionHistories,
     EntryView,
     Explanation,
     GraphSlice,
+    History,
     LedgerDiff,
     Node,
     PathStep,
@@ -35,7 +39,7 @@ from ledger.model.view import (
 from ledger.service.answers import Answer, answer, answer_of
 from ledger.service.audit import audit
 from ledger.service.browsing import acts_due, entry_named, explained, kinds_counted, states_counted
-from ledger.service.comparing import as_of, listed, shown_difference, turned
+from ledger.service.comparing import as_of, edition_histories, listed, shown_difference, turned
 from ledger.service.expiry import ExpiryNotes
 from ledger.service.feed import Feed
 from ledger.service.figures import Figures
@@ -336,12 +340,26 @@ class LedgerService:
         with self.live.durable:
             yield self._reader(max_age_s, at)
 
-    async def history(self, ref: str, *, at: str | None = None) -> list[EntryView]:
-        """Every entry about what a reference names, oldest first: all versions of its key and all events on them."""
+    async def editions(
+        self, ref: str, *, limit: int = INTERVALS_MAX, at: str | None = None
+    ) -> tuple[AsOf, EditionHistories]:
+        """The states that the editions of what a reference names went through: the last `limit`, of each as many."""
         await self._ready(at)
-        with self.reading(at=at) as reader:
-            seqs = entries_about(reader.index, reader.index.edition[resolve(reader.index, ref)])
-        return await self._views(seqs, at=at)
+        with self.live.durable:
+            past = self._past(at, "at")
+            start = past.edition[resolve(past, ref)]
+            return as_of(self.live, past), edition_histories(past, start, min(limit, INTERVALS_MAX))
+
+    async def history(self, ref: str, *, at: str | None = None) -> History:
+        """Every entry about what a reference names, oldest first: all versions of its key and all events on them; and
+        the states that its editions went through."""
+        await self._ready(at)
+        with self.live.durable:
+            past = self._past(at, "at")
+            start = past.edition[resolve(past, ref)]
+            seqs, editions = entries_about(past, start), edition_histories(past, start, INTERVALS_MAX)
+            span = as_of(self.live, past)
+        return History(span.revision, span.clock, tuple(await self._views(seqs, at=at)), editions)
 
     async def diff(self, from_: str, to: str | None = None, *, limit: int = CHANGE_FIRST_MAX) -> LedgerDiff:
         """What is different `to` a revision or a moment (None: now), from another; each list names `limit` at most.

@@ -60,29 +60,28 @@ def difference(before: Past, after: Past) -> Difference:
 
 
 def _turns(before: Past, after: Past) -> tuple[list[Turn], list[Turn]]:
-    """What fell and what revived, in the order of what made it so: going back from `after`."""
-    index = before.today
-    places, (states,), began = index.changes.place, index.changes.before, index.timeline.changes
-    moment = moment_of(index, after.changes - 1)
+    """What fell and what revived, in the order of what made it so."""
+    index, between = before.today, slice(before.changes, after.changes)
+    places, states = index.changes.place[between], index.changes.before[0][between]
+    # Of several changes of an edition the first one counts: it says what was before. Put in last, it stays.
+    stood = dict(zip(reversed(places), reversed(states), strict=True))
     born = bisect_right(index.birth, before.upto)  # editions from here on were not there before
-    stands: dict[int, bool] = {}  # in the end
-    stood: dict[int, bool] = {}  # before the changes seen so far
-    since: dict[int, int] = {}
-    for change in range(after.changes - 1, before.changes - 1, -1):
-        edition = places[change]
-        if edition >= born:
-            continue
-        while began[moment] > change:
-            moment -= 1
-        if edition not in stood:
-            stands[edition] = stood[edition] = bool(after.valid[edition])
-        valid = bool(states[change] & VALID)
-        if valid != stood[edition]:
-            since.setdefault(edition, moment)
-        stood[edition] = valid
-    turned = sorted((since[edition], edition) for edition in stood if stood[edition] != stands[edition])
-    fallen = [Turn(edition, moment) for moment, edition in turned if stood[edition]]
-    return fallen, [Turn(edition, moment) for moment, edition in turned if stands[edition]]
+    turned = sorted(
+        (moment_of(index, _last_turn(after, edition)), edition)
+        for edition, state in stood.items()
+        if edition < born and bool(state & VALID) != bool(after.valid[edition])
+    )
+    fallen = [Turn(edition, moment) for moment, edition in turned if stood[edition] & VALID]
+    return fallen, [Turn(edition, moment) for moment, edition in turned if not stood[edition] & VALID]
+
+
+def _last_turn(past: Past, edition: int) -> int:
+    """The change by which an edition last fell or revived; there must have been one."""
+    trail, stands = past.today.changes, bool(past.valid[edition])
+    change = trail.last[edition]
+    while change >= past.changes or bool(trail.before[0][change] & VALID) == stands:
+        change = trail.earlier[change]
+    return change
 
 
 def moment_of(index: Index, change: int) -> int:

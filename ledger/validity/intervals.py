@@ -12,16 +12,19 @@ from ledger.validity.difference import Happening, happening_of, moment_of
 from ledger.validity.index import VALID, Index
 from ledger.validity.lookup import NONE
 from ledger.validity.past import Past
-from ledger.validity.verdicts import Reader, reason_of
+from ledger.validity.verdicts import Reader, Room, reason_of
+
+CAUSES_ROOM = 10_000
+"""Editions looked at for the causes of one answer, so that it does not take long; beyond, `why` tells of each."""
 
 
 class Interval(NamedTuple):
-    """A reason that held (None: it was fresh), with the cause it had when it began, from an event to the next."""
+    """A reason that held (None: it was fresh) from what brought it to what ended it, with the cause it began with."""
 
     since: Happening
     until: Happening | None  # None: it goes on
     reason: str | None
-    cause: int | None
+    cause: int | None  # None too where there was no room to look for it
 
 
 class _Step(NamedTuple):
@@ -33,12 +36,15 @@ class _Step(NamedTuple):
     reason: str | None
 
 
-def intervals(past: Past, edition: int, limit: int) -> tuple[int, list[Interval]]:
-    """How many there are as of a past, and the last of them, oldest first. An edition must be known then."""
+def intervals(past: Past, edition: int, limit: int, room: Room) -> tuple[int, list[Interval]]:
+    """How many there are as of a past, and the last of them, oldest first. The edition must be known then."""
     steps = _steps(past, edition)
-    ends = [step.since for step in steps[1:]] + [None]
-    told = list(zip(steps, ends, strict=True))[-limit:]
-    return len(steps), [Interval(step.since, end, step.reason, _cause(past.today, edition, step)) for step, end in told]
+    until: Happening | None = None
+    told: list[Interval] = []
+    for step in reversed(steps[-limit:]):
+        told.append(Interval(step.since, until, step.reason, _cause(past.today, edition, step, room)))
+        until = step.since
+    return len(steps), told[::-1]
 
 
 def _steps(past: Past, edition: int) -> list[_Step]:
@@ -80,7 +86,7 @@ def _seen_as_of(index: Index, moment_us: int, behind: int) -> int:
     return index.batch_end(behind)
 
 
-def _cause(index: Index, edition: int, step: _Step) -> int | None:
+def _cause(index: Index, edition: int, step: _Step, room: Room) -> int | None:
     if step.reason is None:
         return None
-    return Reader(Past(index, step.upto, step.clock_us)).cause(edition)
+    return Reader(Past(index, step.upto, step.clock_us)).cause_within(edition, room)

@@ -7,15 +7,17 @@ from typing import Annotated
 import strawberry
 from strawberry import ID, Private
 
-from ledger.api.schema.arguments import LedgerName, arg
+from ledger.api.schema.arguments import LedgerName, Ref, arg
 from ledger.api.schema.desk import Desk, Operation
-from ledger.api.schema.entries import Entry, Verdict, shown_verdict, told
+from ledger.api.schema.entries import Entry, RecordEntry, Verdict, shown_verdict, told
 from ledger.api.schema.limits import page_size
-from ledger.api.schema.words import DateTime, Kind
+from ledger.api.schema.words import DateTime, Kind, Reason, State
 from ledger.model import view
 
 Info = strawberry.Info[Operation, None]
 
+Last = Annotated[int | None, arg("How many at most, and 100: the last of them.")]
+At = Annotated[str | None, arg("A revision, or a moment (RFC 3339): what would have been answered then.")]
 First = Annotated[int | None, arg("How many of each list at most; the server has a default and a limit.")]
 
 
@@ -83,6 +85,60 @@ class LedgerDiff:
     revived: TurnedEditions = told("Editions that did not stand in the earlier past, and do now.")
 
 
+@strawberry.type(description="A state that an edition was in, from what brought it to what ended it.")
+class Interval:
+    desk: Private[Desk]
+    since: Happening = told("What brought it.")
+    until: Happening | None = told("What ended it; none: it goes on.")
+    state: str = told("The state.", State)
+    reason: str | None = told("Why it was stale; none for fresh.", Reason | None)
+    cause_id: ID | None = told(
+        "The entry that gave the reason, as it was when this began; none where it would take too long to find."
+    )
+
+    @strawberry.field(description="The entry that gave the reason, as it was when this began.")
+    async def cause(self) -> Entry | None:
+        return None if self.cause_id is None else await self.desk.entry(int(self.cause_id[1:]))
+
+
+@strawberry.type(description="How many states, and the last of them.")
+class Intervals:
+    count: int = told("How many.")
+    last: list[Interval] = told("The last of them, oldest first.")
+
+
+@strawberry.type(description="What became of an edition.")
+class EditionHistory:
+    desk: Private[Desk]
+    found: Private[view.EditionHistory]
+    entry_id: ID = told("Its first version, as `@42`.")
+    ref: ID = told("Its newest version then, such as `pep/440@3`.")
+
+    @strawberry.field(description="Its first version.")
+    async def entry(self) -> RecordEntry:
+        found: RecordEntry = await self.desk.entry(int(self.entry_id[1:]))
+        return found
+
+    @strawberry.field(description="The states it went through.")
+    def states(self, info: Info, last: Last = None) -> Intervals:
+        size = page_size(last, info.context.limits)
+        shown = [_interval(self.desk, one) for one in self.found.states.last[-size:]]
+        return Intervals(count=self.found.states.count, last=shown)
+
+
+@strawberry.type(description="How many editions, and the last of them.")
+class EditionHistories:
+    count: int = told("How many.")
+    last: list[EditionHistory] = told("The last of them, in the order they were born.")
+
+
+@strawberry.type(description="The states that something went through. Its entries are told by `entries`, with `about`.")
+class History:
+    revision: str = told("The revision it holds for.")
+    clock: DateTime = told("The moment it holds for.")
+    editions: EditionHistories = told("Its editions.")
+
+
 @strawberry.type
 class Comparisons:
     """The queries."""
@@ -104,6 +160,27 @@ class Comparisons:
         size = page_size(first, info.context.limits)
         desk = await info.context.desk(ledger)
         return shown_diff(desk, await desk.service.diff(from_, to, limit=size))
+
+    @strawberry.field(description="Since when each edition of what a reference names was in which state, and by what.")
+    async def history(
+        self,
+        info: Info,
+        ref: Ref,
+        ledger: LedgerName = "main",
+        last: Last = None,
+        at: Annotated[
+            str | None, arg("A revision, or a moment (RFC 3339): what would have been answered then.")
+        ] = None,
+    ) -> History | None:
+        size = page_size(last, info.context.limits)
+        desk = await info.context.desk(ledger)
+        span, found = await desk.service.editions(ref, limit=size, at=at)
+        editions = [EditionHistory(desk=desk, found=one, entry_id=ID(one.id), ref=ID(one.ref)) for one in found.last]
+        return History(
+            revision=span.revision,
+            clock=DateTime(span.clock),
+            editions=EditionHistories(count=found.count, last=editions),
+        )
 
 
 def shown_diff(desk: Desk, found: view.LedgerDiff) -> LedgerDiff:
@@ -149,4 +226,15 @@ def _entry(desk: Desk, found: view.EntryView) -> DiffEntry:
         ref=ID(found.ref),
         targets=list(map(ID, found.targets)),
         verdict=None if found.verdict is None else shown_verdict(desk, found.verdict),
+    )
+
+
+def _interval(desk: Desk, found: view.Interval) -> Interval:
+    return Interval(
+        desk=desk,
+        since=shown_happening(desk, found.since),
+        until=None if found.until is None else shown_happening(desk, found.until),
+        state=found.state,
+        reason=found.reason,
+        cause_id=None if found.cause is None else ID(found.cause),
     )

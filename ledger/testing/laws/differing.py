@@ -6,7 +6,7 @@ import pytest
 
 from ledger.clock import SECOND, format_moment
 from ledger.errors import ForeignRevision, Malformed
-from ledger.model.view import LedgerDiff, Turned
+from ledger.model.view import EditionHistory, LedgerDiff, Turned
 from ledger.testing.desk import Desk
 from ledger.testing.page import Page
 
@@ -91,6 +91,50 @@ class Differing:
         assert (found.fallen.count, [one.verdict.ref for one in found.fallen.first]) == (6, ["p@1", "@2"])
         assert all(entry.content is None for entry in found.recorded.first)
 
+    async def test_the_states_something_went_through(self, page: Page, desk: Desk) -> None:
+        """Law 12: `history` tells of each edition since when it was in which state, and by what entry or by time."""
+        begun_us = page.clock.now_us
+        await page("""
+            record     dependency p 1 valid_until +10s       -> @1 recorded fresh
+            record     belief b 1 because p                  -> @2 recorded fresh
+            wait       5s
+            revoke     b quarantined                         -> @3 revoked stale quarantined, fell b@1
+            wait       10s
+            reinstate  b                                     -> @5 reinstated stale unsupported
+            record     dependency p 1 valid_until +60s -> @6 repeated fresh, revived p@1 b@1
+            wait       5s
+        """)
+        before = page.ledger.revision
+        await page("""
+            record     belief b 2 because p                  -> @7 recorded fresh, fell b@1
+            batch
+                record dependency p 2                        -> @8 recorded stale wrong_from_birth, fell p@1 b@2
+                revoke p wrong_from_birth                    -> @9 revoked stale wrong_from_birth, …
+        """)
+        for _ in range(2):
+            found = await page.ledger.history("b")
+            assert [entry.id for entry in found] == [entry.id for entry in found.entries] == ["@2", "@3", "@5", "@7"]
+            assert found.revision == page.ledger.revision
+            first, second = found.editions.last
+            assert (found.editions.count, first.id, first.ref, second.id) == (2, "@2", "b@1", "@7")
+            assert _states(first) == [
+                "fresh by @2 until @3",
+                "stale quarantined by @3 until @5, cause @3",
+                "stale unsupported by @5 until @6, cause @1",
+                "fresh by @6 until @7",
+                "stale superseded by @7, cause @7",
+            ]
+            assert first.states.last[0].since.at == format_moment(begun_us)
+            assert _states(second) == ["fresh by @7"], "what lasted within a batch was never seen"
+            (p_1, p_2) = (await page.ledger.history("p@1")).editions.last
+            assert _states(p_1) == ["fresh by @1 until time", "stale expired by time until @6, cause @1", "fresh by @6"]
+            assert p_1.states.last[1].since.at == format_moment(begun_us + 10 * SECOND)
+            assert _states(p_2) == ["stale wrong_from_birth by @9, cause @9"]
+            then = await page.ledger.history("b", at=before)
+            assert (then.editions.count, then.revision, len(then)) == (1, before, 3)
+            assert _states(then.editions.last[0])[3:] == ["fresh by @6"]
+            page = await desk.reopen(page)
+
     async def test_what_can_not_be_compared(self, page: Page, desk: Desk) -> None:
         """Law 12: the later past comes second, both are of this ledger, and each is named when it is wrong."""
         first = (await page.ledger.record("belief", 1, key="a")).revision
@@ -123,3 +167,13 @@ def _told(turned: Turned) -> str:
     verdict = turned.verdict
     reason = f" {verdict.reason}" if verdict.reason else ""
     return f"{verdict.ref}{reason} by {turned.event.entry or 'time'}"
+
+
+def _states(edition: EditionHistory) -> list[str]:
+    told = []
+    for one in edition.states.last:
+        until = "" if one.until is None else f" until {one.until.entry or 'time'}"
+        cause = "" if one.cause is None else f", cause {one.cause}"
+        told.append(f"{one.state} {one.reason or ''}".strip() + f" by {one.since.entry or 'time'}{until}{cause}")
+    assert edition.states.count == len(told)
+    return told
