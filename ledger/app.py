@@ -8,6 +8,7 @@ with Ledger.open("sqlite:///ledger.db") as ledger:                     async wit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import threading
@@ -40,6 +41,7 @@ from ledger.model.view import (
     GraphSlice,
     History,
     ImportReport,
+    LedgerComparison,
     LedgerDiff,
     Remedy,
     Status,
@@ -218,6 +220,37 @@ class AsyncLedger(
         """
         await self._service.reach(at_least)
         return await self._service.diff(from_, to, limit=limit)
+
+    async def compare(
+        self,
+        other: str,
+        *,
+        at: str | None = None,
+        other_at: str | None = None,
+        limit: int = CHANGE_FIRST_MAX,
+        at_least: str | None = None,
+    ) -> LedgerComparison:
+        """What is different of the current versions of all keys, here and in another ledger of the same store: keys
+        that only one has, contents, verdicts. `at` is a past of this one, `other_at` of the other.
+
+        Each list names the first `limit`, a thousand at most, and counts all.
+        """
+        await self._service.reach(at_least)
+        async with self._beside(other) as service:
+            return await self._service.compare(service, at=at, other_at=other_at, limit=limit)
+
+    @contextlib.asynccontextmanager
+    async def _beside(self, name: str) -> AsyncIterator[LedgerService]:
+        """Another ledger of the same store, to look at. Raises NoSuchLedger."""
+        if name == self.name:
+            yield self._service
+            return
+        service = LedgerService(self._service.store, name, self._service.clock)
+        try:
+            await service.open(create=False)
+            yield service
+        finally:
+            await service.close()
 
     async def causes(
         self,
@@ -411,6 +444,7 @@ class Ledger:
     entries = _waited(AsyncLedger.entries)
     history = _waited(AsyncLedger.history)
     diff = _waited(AsyncLedger.diff)
+    compare = _waited(AsyncLedger.compare)
     causes = _waited(AsyncLedger.causes)
     consequences = _waited(AsyncLedger.consequences)
     remediation = _waited(AsyncLedger.remediation)

@@ -205,6 +205,31 @@ def test_diff_shows_what_fell_and_by_what(page: Terminal) -> None:
     assert "amended" in told
 
 
+def test_diff_of_two_ledgers(page: Terminal) -> None:
+    page.ok("record", "--ledger", "staging", "--kind", "dependency", "--key", "docs/config", '{"port": 80}')
+    page.ok("record", "--ledger", "staging", "--kind", "dependency", "--key", "docs/logs", '"on"')
+    page.ok("record", "--ledger", "staging", "--kind", "belief", "--key", "new", "1")
+    lines = [" ".join(line.split()) for line in page.lines("diff", "--other", "staging")]
+    assert lines == [
+        "only in main 2",
+        "open-port@1 stale unsupported",
+        "port@1 stale unsupported",
+        "only in staging 1",
+        "new@1 fresh",
+        "other content 1",
+        f"docs/config@2 {digest_of({'port': 443})[:15]} -> docs/config@1 {digest_of({'port': 80})[:15]}",
+        "other verdict 1",
+        "docs/logs@1 stale revoked -> docs/logs@1 fresh",
+    ]
+    before = page.json("entries")["entries"][0]
+    told = page.json("diff", "--other", "staging", "--at", f"main@1.{before['hash'][:8]}")
+    assert (told["same"], told["only_there"]["count"]) == (1, 2)
+    for wrong in (["--other", "staging", "main@1.00000000"], ["--at", "main@1.00000000"], []):
+        refused = page.run("diff", *wrong)
+        assert (refused.exit_code, "(usage)" in refused.stderr) == (2, True)
+    assert "(no_such_ledger)" in page.run("diff", "--other", "nothing").stderr
+
+
 def test_diff_goes_forward(page: Terminal) -> None:
     log = page.json("entries")["entries"]
     first, last = (f"main@{number}.{log[number - 1]['hash'][:8]}" for number in (1, 6))

@@ -38,6 +38,8 @@ READS = (
     "history docs/config",
     "diff 2026-01-01T00:00:00Z 2026-01-02T00:00:00Z",
     "diff yesterday",
+    "diff --other main",
+    "diff --other none",
     "causes open-port",
     "consequences docs/config@1 --depth 1 --limit 2",
     "entries",

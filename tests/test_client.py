@@ -159,6 +159,8 @@ def test_reads(both: Both) -> None:
         both.agree("causes", ref, depth=1, limit=2)
         both.agree("consequences", ref, depth=0)
     both.agree("diff", both.embedded.revision)
+    assert both.agree("compare", "main", other_at=both.embedded.revision).same == 9
+    assert both.agree("compare", "none")[1]["code"] == "no_such_ledger"
     both.clock.wait(100)
     start = format_moment(both.clock.now_us - 1_000 * SECOND)
     told = both.agree("diff", start, both.embedded.revision, limit=3)

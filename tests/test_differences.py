@@ -1,4 +1,4 @@
-"""`diff`, and the intervals of `history`: held against what the oracle says behind every entry and every limit."""
+"""`diff`, the intervals of `history`, and `compare`, held against what the oracle says behind every entry and limit."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from histories import Author
+from histories import KEYS, Author
 from test_properties import STEPS, game
 
 from ledger.clock import SECOND
 from ledger.model.entry import Entry, Record
 from ledger.model.verdict import STALE
+from ledger.validity.comparison import compared, standings
 from ledger.validity.difference import Difference, Happening, difference, happening_of
 from ledger.validity.index import Index
 from ledger.validity.intervals import Interval, intervals
 from ledger.validity.oracle import Oracle
 from ledger.validity.past import Past
-from ledger.validity.verdicts import Room
+from ledger.validity.verdicts import Reader, Room
 
 HISTORIES = 40
 
@@ -182,3 +183,39 @@ async def test_the_states_an_edition_went_through(elsewhere: bool) -> None:
                 assert intervals(past, edition, 100, Room(0)) == (count, unknown)
                 longest = max(longest, count)
     assert longest > 4
+
+
+async def test_two_ledgers_key_by_key() -> None:
+    different = 0
+    for seed in range(0, HISTORIES, 2):
+        ledgers = [await told(seed, elsewhere=False), await told(seed + 1, elsewhere=True)]
+        dice = random.Random(seed)
+        for _ in range(4):
+            pasts = [next(one.pasts(dice)) for one in ledgers]
+            sides = [dict(standings(Reader(past), range(past.key_count))) for past in pasts]
+            expected = [oracle_says(one, past) for one, past in zip(ledgers, pasts, strict=True)]
+            assert [{key: (one.digest.hex(), one.state) for key, one in side.items()} for side in sides] == [
+                {key: (digest, state) for key, (digest, state, _) in side.items()} for side in expected
+            ]
+            here, there = expected
+            found = compared(*sides)
+            both = here.keys() & there.keys()
+            content = [key for key in sorted(both) if here[key][0] != there[key][0]]
+            verdict = [key for key in sorted(both) if here[key][1:] != there[key][1:]]
+            assert (found.content, found.verdict) == (content, verdict), seed
+            assert found.same == len([key for key in both if here[key] == there[key]])
+            assert (found.only_here, found.only_there) == (sorted(here.keys() - both), sorted(there.keys() - both))
+            different += len(content) * len(verdict)
+    assert different
+
+
+def oracle_says(told: Told, past: Past) -> dict[str, tuple[str, str, str | None]]:
+    """Digest, state and reason of the current version of each key."""
+    oracle, said = Oracle(told.entries[: past.upto]), {}
+    for key in KEYS:
+        verdict = oracle.verdict(key, past.clock_us)
+        if verdict.id is not None:
+            record = told.entries[int(verdict.id[1:]) - 1]
+            assert isinstance(record, Record)
+            said[key] = (record.digest[7:], verdict.state, verdict.reason)
+    return said

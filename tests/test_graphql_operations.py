@@ -120,6 +120,9 @@ async def story(ledgers: Ledgers) -> None:
     assert (diff["revived"]["count"], diff["fallen"]["count"], diff["recorded"]["count"]) == (4, 0, 0)
     assert diff["revived"]["first"][3]["verdict"]["ref"] == "payout@1"
     assert diff["revived"]["first"][3]["event"]["entryId"] == "@7"
+    compared = await play("compare", other=ledger, otherAt=withdrawn)
+    assert (compared["same"], compared["verdict"]["count"], compared["content"]["count"]) == (0, 4, 0)
+    assert compared["verdict"]["first"][0]["there"]["reason"] == "unsupported"
     await changes(ledgers, ledger)
     assert played | {"changes"} == {file.stem for file in OPERATIONS.iterdir()}
 

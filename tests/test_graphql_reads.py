@@ -13,6 +13,7 @@ from ledger.api.schema.telling import camel_case
 from ledger.app import open_ledgers
 from ledger.clock import SECOND, format_moment
 from ledger.errors import Unavailable
+from ledger.model.canonical import digest_of
 from ledger.model.entry import Head, Sealed
 from ledger.service.finding import PICK_ENTRIES, SCAN_ENTRIES
 from ledger.service.ledgers import Ledgers
@@ -494,3 +495,32 @@ async def test_the_states_something_went_through(ledgers: Ledgers, clock: Manual
     told = (await ask(ledgers, text, at=before))["history"]
     assert (told["revision"], told["editions"]["count"]) == (before, 1)
     assert [one["until"] for one in told["editions"]["last"][0]["states"]["last"]] == [None]
+
+
+async def test_two_ledgers_key_by_key(ledgers: Ledgers) -> None:
+    await write(ledgers, record("p"), record("q"), record("r", 1), record("only"))
+    before = (await ledgers.get("main")).live.revision
+    await write(ledgers, {"op": "revoke", "target": "q"}, record("r", 2))
+    staging = await ledgers.get("staging", create=True)
+    for command in (record("p"), record("q"), record("r"), record("s")):
+        await staging.apply(command)
+    text = """query ($at: String) { compare(other: "staging", at: $at, first: 5) {
+      here { revision } there { revision }
+      onlyHere { first { key there { id } } } onlyThere { count first { here { id } there { ref id digest } } }
+      content { first { key here { digest } there { digest } } }
+      verdict { first { key here { state reason } there { state reason } } }
+      same
+    } }"""
+    told = (await ask(ledgers, text))["compare"]
+    assert told["there"] == {"revision": staging.live.revision}
+    assert told["onlyHere"] == {"first": [{"key": "only", "there": None}]}
+    s = {"ref": "s@1", "id": "@4", "digest": digest_of(1)}
+    assert told["onlyThere"] == {"count": 1, "first": [{"here": None, "there": s}]}
+    r = {"key": "r", "here": {"digest": digest_of(2)}, "there": {"digest": digest_of(1)}}
+    assert told["content"] == {"first": [r]}
+    q = {"key": "q", "here": {"state": "stale", "reason": "revoked"}, "there": {"state": "fresh", "reason": None}}
+    assert told["verdict"] == {"first": [q]}
+    assert told["same"] == 1
+    told = (await ask(ledgers, text, at=before))["compare"]
+    assert (told["here"], told["same"]) == ({"revision": before}, 3)
+    assert (await refused(ledgers, '{ compare(other: "none") { same } }'))["code"] == "no_such_ledger"

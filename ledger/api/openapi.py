@@ -28,6 +28,7 @@ READ = (
     view.Explanation,
     view.History,
     view.LedgerDiff,
+    view.LedgerComparison,
     view.GraphSlice,
     view.Remediation,
     view.Status,

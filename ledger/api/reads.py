@@ -32,6 +32,7 @@ from ledger.model.view import (
     Explanation,
     GraphSlice,
     History,
+    LedgerComparison,
     LedgerDiff,
     LedgerNames,
     Remediation,
@@ -88,12 +89,19 @@ class Around(OfOne):
     limit: Annotated[int, Field(ge=1, description=f"At most so many nodes, and {GRAPH_NODES_MAX:,}.")] = GRAPH_NODES_MAX
 
 
+Listed = Annotated[int, Field(ge=1, description=f"At most so many in each list, and {LISTED_MAX:,}.")]
+
+
 class Diff(Asked):
     since: Annotated[str, Field(alias="from", description="A revision, or a moment (RFC 3339): the earlier past.")]
     to: Annotated[str | None, Field(description="The later one, the same way; now unless given.")] = None
-    limit: Annotated[int, Field(ge=1, description=f"At most so many in each list, and {LISTED_MAX:,}.")] = (
-        CHANGE_FIRST_MAX
-    )
+    limit: Listed = CHANGE_FIRST_MAX
+
+
+class Compare(AsOf):
+    other: Annotated[str, Field(description="The name of the other ledger.")]
+    other_at: Annotated[str | None, Field(description="A past of the other ledger, as `at` is one of this.")] = None
+    limit: Listed = CHANGE_FIRST_MAX
 
 
 class Filter(AsOf):
@@ -142,6 +150,7 @@ class Reads:
             (self.why, Explanation),
             (self.history, History),
             (self.diff, LedgerDiff),
+            (self.compare, LedgerComparison),
             (self.causes, GraphSlice),
             (self.consequences, GraphSlice),
             (self.remediation, Remediation),
@@ -186,6 +195,13 @@ class Reads:
         service, _ = await self._as_of(ledger, asked.at_least)
         found = await service.diff(asked.since, asked.to, limit=asked.limit)
         return _Told(found, found.to.revision)
+
+    async def compare(self, ledger: LedgerName, asked: Annotated[Compare, Query()]) -> Response:
+        """What is different of the current versions of all keys, here and in another ledger."""
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        other = await self.ledgers.get(asked.other)
+        found = await service.compare(other, at=asked.at, other_at=asked.other_at, limit=asked.limit)
+        return _Told(found, revision)
 
     async def causes(self, ledger: LedgerName, asked: Annotated[Around, Query()]) -> Response:
         """What it rests on, and what felled any of that."""

@@ -21,6 +21,8 @@ from ledger.model.view import (
     Happening,
     History,
     Interval,
+    KeyPair,
+    LedgerComparison,
     LedgerDiff,
     Node,
     Remedy,
@@ -198,6 +200,40 @@ def diff_lines(found: LedgerDiff) -> list[str]:
         lines += _section(name, turned.count, table([_turned_cells(one) for one in turned.first], "  "))
     said = [] if lines else ["nothing is different"]
     return [*said, *lines, footer(f"{found.since.revision} -> {found.to.revision}", moment(found.to.clock))]
+
+
+def comparison_lines(found: LedgerComparison) -> list[str]:
+    """Which keys are different: what each is here -> there."""
+    here, there = (one.revision.partition("@")[0] for one in (found.here, found.there))
+    lines = []
+    for name, pairs, cells in (
+        (f"only in {here}", found.only_here, _standing_cells),
+        (f"only in {there}", found.only_there, _standing_cells),
+        ("other content", found.content, _content_cells),
+        ("other verdict", found.verdict, _verdict_pair_cells),
+    ):
+        lines += _section(name, pairs.count, table([cells(pair) for pair in pairs.first], "  "))
+    same = f"{count(found.same, 'key')} the same"
+    return [*lines, footer(f"{found.here.revision} -> {found.there.revision}", same)]
+
+
+def _standing_cells(pair: KeyPair) -> list[Cell]:
+    standing = pair.here or pair.there
+    assert standing is not None
+    return [standing.ref, *state_cells(standing.state, standing.reason)]
+
+
+def _content_cells(pair: KeyPair) -> list[Cell]:
+    assert pair.here is not None
+    assert pair.there is not None
+    return [pair.here.ref, pair.here.digest[:15], "->", pair.there.ref, pair.there.digest[:15]]
+
+
+def _verdict_pair_cells(pair: KeyPair) -> list[Cell]:
+    assert pair.here is not None
+    assert pair.there is not None
+    here, there = (state_cells(one.state, one.reason) for one in (pair.here, pair.there))
+    return [pair.here.ref, *here, "->", pair.there.ref, *there]
 
 
 def _section(name: str, number: int, lines: Sequence[str]) -> list[str]:

@@ -30,6 +30,7 @@ from ledger.model.view import (
     GraphSlice,
     History,
     ImportReport,
+    LedgerComparison,
     LedgerDiff,
     Remediation,
     Remedy,
@@ -188,6 +189,22 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
         Each list names the first `limit`, a thousand at most, and counts all.
         """
         return self._read(LedgerDiff, "diff", at_least, **{"from": from_}, to=to, limit=limit)
+
+    def compare(
+        self,
+        other: str,
+        *,
+        at: str | None = None,
+        other_at: str | None = None,
+        limit: int = CHANGE_FIRST_MAX,
+        at_least: str | None = None,
+    ) -> Steps[LedgerComparison]:
+        """What is different of the current versions of all keys, here and in another ledger of the same store: keys
+        that only one has, contents, verdicts. `at` is a past of this one, `other_at` of the other.
+
+        Each list names the first `limit`, a thousand at most, and counts all.
+        """
+        return self._read(LedgerComparison, "compare", at_least, other=other, at=at, other_at=other_at, limit=limit)
 
     def causes(
         self,

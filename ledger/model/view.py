@@ -212,6 +212,43 @@ class LedgerDiff(Shown, frozen=True, kw_only=True):
     revived: TurnedList  # the other way round
 
 
+class KeyStanding(Shown, frozen=True):
+    """The current version of a key in one of two ledgers."""
+
+    ref: str  # pep/440@3
+    id: str  # @42
+    digest: str
+    state: str
+    reason: str | None = None
+
+
+class KeyPair(Shown, frozen=True):
+    """A key in two ledgers; none where it is not."""
+
+    key: str
+    here: KeyStanding | None = None
+    there: KeyStanding | None = None
+
+
+class KeyPairs(Shown, frozen=True):
+    """How many keys, and the first of them, sorted."""
+
+    count: int = 0
+    first: tuple[KeyPair, ...] = ()
+
+
+class LedgerComparison(Shown, frozen=True, kw_only=True):
+    """Two ledgers key by key: what is different of the current versions."""
+
+    here: AsOf
+    there: AsOf
+    only_here: KeyPairs
+    only_there: KeyPairs
+    content: KeyPairs  # they say something else
+    verdict: KeyPairs  # state or reason is another
+    same: int  # keys of which neither is different
+
+
 INTERVALS_MAX = 100
 """The most that a history tells of editions, and of the states of each: the last of them; the count is always whole."""
 

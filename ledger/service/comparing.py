@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from ledger.clock import format_moment
@@ -14,6 +15,10 @@ from ledger.model.view import (
     Happening,
     Interval,
     Intervals,
+    KeyPair,
+    KeyPairs,
+    KeyStanding,
+    LedgerComparison,
     LedgerDiff,
     Listed,
     Turned,
@@ -21,7 +26,7 @@ from ledger.model.view import (
 )
 from ledger.service.live import Live
 from ledger.service.rendering import view_of
-from ledger.validity import difference, intervals
+from ledger.validity import comparison, difference, intervals
 from ledger.validity.lookup import KIND_NAMES, NONE, Lookup
 from ledger.validity.past import Past
 from ledger.validity.resolve import name_of
@@ -80,6 +85,55 @@ def shown_happening(index: Lookup, event: difference.Happening) -> Happening:
     if not event.entry:
         return Happening(format_moment(event.moment_us))
     return Happening(format_moment(event.moment_us), f"@{event.entry}", KIND_NAMES[index.kind[event.entry]])
+
+
+KEYS_AT_ONCE = 2_000
+"""Looked at before others get their turn: some 10 to 20 ms."""
+
+
+async def standings(live: Live, upto: int, clock_us: int) -> dict[str, comparison.Standing]:
+    """What a ledger said of each of its keys in a past."""
+    found: dict[str, comparison.Standing] = {}
+    start, keys = 0, 1
+    while start < keys:
+        with live.durable as index:
+            past = Past(index, upto, clock_us)
+            keys = past.key_count
+            found.update(comparison.standings(Reader(past), range(start, min(start + KEYS_AT_ONCE, keys))))
+        start += KEYS_AT_ONCE
+        await asyncio.sleep(0)
+    return found
+
+
+def shown_comparison(
+    span: tuple[AsOf, AsOf],
+    here: dict[str, comparison.Standing],
+    there: dict[str, comparison.Standing],
+    limit: int,
+) -> LedgerComparison:
+    """How two ledgers compare, with the first `limit` keys of each list."""
+    found = comparison.compared(here, there)
+
+    def pairs(keys: Sequence[str]) -> KeyPairs:
+        first = [KeyPair(key, _standing(key, here.get(key)), _standing(key, there.get(key))) for key in keys[:limit]]
+        return KeyPairs(len(keys), tuple(first))
+
+    return LedgerComparison(
+        here=span[0],
+        there=span[1],
+        only_here=pairs(found.only_here),
+        only_there=pairs(found.only_there),
+        content=pairs(found.content),
+        verdict=pairs(found.verdict),
+        same=found.same,
+    )
+
+
+def _standing(key: str, found: comparison.Standing | None) -> KeyStanding | None:
+    if found is None:
+        return None
+    digest = f"sha256:{found.digest.hex()}"
+    return KeyStanding(f"{key}@{found.version}", f"@{found.seq}", digest, found.state, found.reason)
 
 
 def edition_histories(past: Past, start: int, limit: int) -> EditionHistories:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import os
@@ -30,6 +31,7 @@ from ledger.model.view import (
     Explanation,
     GraphSlice,
     History,
+    LedgerComparison,
     LedgerDiff,
     Node,
     PathStep,
@@ -39,7 +41,15 @@ from ledger.model.view import (
 from ledger.service.answers import Answer, answer, answer_of
 from ledger.service.audit import audit
 from ledger.service.browsing import acts_due, entry_named, explained, kinds_counted, states_counted
-from ledger.service.comparing import as_of, edition_histories, listed, shown_difference, turned
+from ledger.service.comparing import (
+    as_of,
+    edition_histories,
+    listed,
+    shown_comparison,
+    shown_difference,
+    standings,
+    turned,
+)
 from ledger.service.expiry import ExpiryNotes
 from ledger.service.feed import Feed
 from ledger.service.figures import Figures
@@ -50,6 +60,7 @@ from ledger.service.mirror import Mirror
 from ledger.service.moments import names_revision, past
 from ledger.service.rendering import id_of, node_of, view_of
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
+from ledger.validity.comparison import Standing
 from ledger.validity.difference import difference
 from ledger.validity.graph import entries_about, walk
 from ledger.validity.lookup import KIND_NAMES
@@ -377,6 +388,26 @@ class LedgerService:
         picked = await self.store.pick(self.name, listed(found, limit))
         with self.live.durable as index:
             return shown_difference(Reader(Past(index, after.upto, after.clock_us)), span, found, picked, turns)
+
+    async def compare(
+        self,
+        other: LedgerService,
+        *,
+        at: str | None = None,
+        other_at: str | None = None,
+        limit: int = CHANGE_FIRST_MAX,
+    ) -> LedgerComparison:
+        """What is different of the current versions of all keys, here and in another ledger; each as of a past."""
+        here, ours = await self._standings(at, "at")
+        there, theirs = await other._standings(other_at, "other_at")
+        # Beside the event loop, which has others to answer: nobody else has these.
+        return await asyncio.to_thread(shown_comparison, (here, there), ours, theirs, min(limit, LISTED_MAX))
+
+    async def _standings(self, at: str | None, field: str) -> tuple[AsOf, dict[str, Standing]]:
+        await self._ready(at, field)
+        with self.live.durable:
+            past = self._past(at, field)
+        return as_of(self.live, past), await standings(self.live, past.upto, past.clock_us)
 
     async def causes(
         self, ref: str, depth: int | None = None, limit: int = GRAPH_NODES_MAX, *, at: str | None = None

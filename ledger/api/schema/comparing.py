@@ -139,6 +139,39 @@ class History:
     editions: EditionHistories = told("Its editions.")
 
 
+@strawberry.type(description="The current version of a key in one of two ledgers.")
+class KeyStanding:
+    ref: ID = told("How people name it, such as `pep/440@3`.")
+    id: ID = told("The entry, as `@42`.")
+    digest: str = told("`sha256:` and the hash of its content.")
+    state: str = told("Whether it may be used.", State)
+    reason: str | None = told("Why not.", Reason | None)
+
+
+@strawberry.type(description="A key in two ledgers.")
+class KeyPair:
+    key: ID = told("The key.")
+    here: KeyStanding | None = told("In this one; none if it is not there.")
+    there: KeyStanding | None = told("In the other; none if it is not there.")
+
+
+@strawberry.type(description="How many keys, and the first of them.")
+class KeyPairs:
+    count: int = told("How many.")
+    first: list[KeyPair] = told("The first of them, sorted.")
+
+
+@strawberry.type(description="What is different of the keys of two ledgers. One may differ in content and verdict.")
+class LedgerComparison:
+    here: AsOf = told("This ledger.")
+    there: AsOf = told("The other.")
+    only_here: KeyPairs = told("Keys that the other does not have.")
+    only_there: KeyPairs = told("Keys that only the other has.")
+    content: KeyPairs = told("Keys whose current versions say something else.")
+    verdict: KeyPairs = told("Keys whose current versions have another state, or another reason.")
+    same: int = told("How many keys differ in neither.")
+
+
 @strawberry.type
 class Comparisons:
     """The queries."""
@@ -181,6 +214,45 @@ class Comparisons:
             clock=DateTime(span.clock),
             editions=EditionHistories(count=found.count, last=editions),
         )
+
+    @strawberry.field(
+        description="What is different of the current versions of all keys, in this ledger and in another."
+    )
+    async def compare(
+        self,
+        info: Info,
+        other: Annotated[str, arg("The other ledger.")],
+        ledger: LedgerName = "main",
+        at: At = None,
+        other_at: Annotated[str | None, arg("The same of the other ledger.")] = None,
+        first: First = None,
+    ) -> LedgerComparison:
+        size = page_size(first, info.context.limits)
+        desk, beside = await info.context.desk(ledger), await info.context.desk(other)
+        return shown_comparison(await desk.service.compare(beside.service, at=at, other_at=other_at, limit=size))
+
+
+def shown_comparison(found: view.LedgerComparison) -> LedgerComparison:
+    """What the schema shows of a comparison."""
+
+    def standing(of: view.KeyStanding | None) -> KeyStanding | None:
+        if of is None:
+            return None
+        return KeyStanding(ref=ID(of.ref), id=ID(of.id), digest=of.digest, state=of.state, reason=of.reason)
+
+    def pairs(of: view.KeyPairs) -> KeyPairs:
+        first = [KeyPair(key=ID(one.key), here=standing(one.here), there=standing(one.there)) for one in of.first]
+        return KeyPairs(count=of.count, first=first)
+
+    return LedgerComparison(
+        here=shown_as_of(found.here),
+        there=shown_as_of(found.there),
+        only_here=pairs(found.only_here),
+        only_there=pairs(found.only_there),
+        content=pairs(found.content),
+        verdict=pairs(found.verdict),
+        same=found.same,
+    )
 
 
 def shown_diff(desk: Desk, found: view.LedgerDiff) -> LedgerDiff:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ledger.clock import SECOND, format_moment
-from ledger.errors import ForeignRevision, Malformed
-from ledger.model.view import EditionHistory, LedgerDiff, Turned
+from ledger.errors import ForeignRevision, Malformed, NoSuchLedger
+from ledger.model.canonical import digest_of
+from ledger.model.view import EditionHistory, KeyPair, KeyStanding, LedgerDiff, Turned
 from ledger.testing.desk import Desk
 from ledger.testing.page import Page
 
@@ -135,6 +136,50 @@ class Differing:
             assert _states(then.editions.last[0])[3:] == ["fresh by @6"]
             page = await desk.reopen(page)
 
+    async def test_two_ledgers_key_by_key(self, page: Page, desk: Desk) -> None:
+        """Law 12: `compare` tells of two ledgers which keys one alone has, and which say something else, or stand
+        otherwise; each as of now or a past."""
+        other = await desk.open(".other")
+        await page("""
+            record     dependency p 1                        -> @1 recorded fresh
+            record     dependency q 1                        -> @2 recorded fresh
+            record     dependency r 1                        -> @3 recorded fresh
+            record     belief only-here 1                    -> @4 recorded fresh
+            record     belief - 1                            -> @5 recorded fresh
+        """)
+        before = page.ledger.revision
+        await page("""
+            record     dependency q 2                        -> @6 recorded fresh, fell q@1
+            revoke     r quarantined                         -> @7 revoked stale quarantined, fell r@1
+        """)
+        await other("""
+            record     belief only-there/2 1                 -> @1 recorded fresh
+            record     belief only-there/1 1                 -> @2 recorded fresh
+            record     dependency p 1                        -> @3 recorded fresh
+            record     dependency q 1                        -> @4 recorded fresh
+            record     dependency r 1                        -> @5 recorded fresh
+        """)
+        for _ in range(2):
+            found = await page.ledger.compare(other.ledger.name)
+            assert (found.here.revision, found.there.revision) == (page.ledger.revision, other.ledger.revision)
+            assert [pair.key for pair in found.only_here.first] == ["only-here"]
+            assert [pair.key for pair in found.only_there.first] == ["only-there/1", "only-there/2"]
+            assert found.only_there.first[0].there == KeyStanding("only-there/1@1", "@2", digest_of(1), "fresh")
+            assert [_sides(pair) for pair in found.content.first] == ["q@2 fresh, q@1 fresh"]
+            assert [_sides(pair) for pair in found.verdict.first] == ["r@1 stale quarantined, r@1 fresh"]
+            assert found.same == 1
+            short = await page.ledger.compare(other.ledger.name, at=before, limit=1)
+            assert (short.only_there.count, len(short.only_there.first), short.same) == (2, 1, 3)
+            assert short.here.revision == before
+            itself = await page.ledger.compare(page.ledger.name, other_at=before)
+            assert (itself.same, itself.content.count, itself.verdict.count) == (2, 1, 1)
+            page = await desk.reopen(page)
+        with pytest.raises(NoSuchLedger):
+            await page.ledger.compare(page.ledger.name + ".none")
+        with pytest.raises(ForeignRevision) as caught:
+            await page.ledger.compare(other.ledger.name, other_at=before)
+        assert caught.value.details["field"] == "other_at"
+
     async def test_what_can_not_be_compared(self, page: Page, desk: Desk) -> None:
         """Law 12: the later past comes second, both are of this ledger, and each is named when it is wrong."""
         first = (await page.ledger.record("belief", 1, key="a")).revision
@@ -177,3 +222,8 @@ def _states(edition: EditionHistory) -> list[str]:
         told.append(f"{one.state} {one.reason or ''}".strip() + f" by {one.since.entry or 'time'}{until}{cause}")
     assert edition.states.count == len(told)
     return told
+
+
+def _sides(pair: KeyPair) -> str:
+    sides = [side for side in (pair.here, pair.there) if side is not None]
+    return ", ".join(f"{side.ref} {side.state} {side.reason or ''}".strip() for side in sides)
