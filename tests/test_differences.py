@@ -17,10 +17,10 @@ from ledger.model.verdict import STALE
 from ledger.validity.comparison import compared, standings
 from ledger.validity.difference import Difference, Happening, difference, happening_of
 from ledger.validity.index import Index
-from ledger.validity.intervals import Interval, intervals
+from ledger.validity.intervals import Interval, Room, intervals
 from ledger.validity.oracle import Oracle
 from ledger.validity.past import Past
-from ledger.validity.verdicts import Reader, Room
+from ledger.validity.verdicts import Reader
 
 HISTORIES = 40
 

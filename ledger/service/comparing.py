@@ -30,7 +30,7 @@ from ledger.validity import comparison, difference, intervals
 from ledger.validity.lookup import KIND_NAMES, NONE, Lookup
 from ledger.validity.past import Past
 from ledger.validity.resolve import name_of
-from ledger.validity.verdicts import Reader, Room
+from ledger.validity.verdicts import Reader
 
 
 def listed(found: difference.Difference, limit: int) -> list[int]:
@@ -140,7 +140,7 @@ def edition_histories(past: Past, start: int, limit: int) -> EditionHistories:
     """The states that all editions of the key of one went through: the last `limit` of each, of the last `limit`."""
     key = past.key_of[start]
     found = [start] if key == NONE else list(past.editions(key))
-    room = Room(intervals.CAUSES_ROOM)
+    room = intervals.Room(intervals.CAUSES_ROOM)
     told = [EditionHistory(*_named(past, edition), _states(past, edition, limit, room)) for edition in found[:limit]]
     return EditionHistories(len(found), tuple(told[::-1]))
 
@@ -149,7 +149,7 @@ def _named(past: Past, edition: int) -> tuple[str, str]:
     return f"@{past.birth[edition]}", name_of(past, past.newest[edition])
 
 
-def _states(past: Past, edition: int, limit: int, room: Room) -> Intervals:
+def _states(past: Past, edition: int, limit: int, room: intervals.Room) -> Intervals:
     count, last = intervals.intervals(past, edition, limit, room)
     return Intervals(count, tuple(_interval(past, one) for one in last))
 

@@ -12,10 +12,17 @@ from ledger.validity.difference import Happening, happening_of, moment_of
 from ledger.validity.index import VALID, Index
 from ledger.validity.lookup import NONE
 from ledger.validity.past import Past
-from ledger.validity.verdicts import Reader, Room, reason_of
+from ledger.validity.verdicts import Reader, reason_of
 
-CAUSES_ROOM = 10_000
-"""Editions looked at for the causes of one answer, so that it does not take long; beyond, `why` tells of each."""
+CAUSES_ROOM = 50_000
+"""States looked at for the causes of one answer, so that it does not take long; beyond, `why` tells of each."""
+
+
+class Room:
+    """How many states may still be looked at."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
 
 
 class Interval(NamedTuple):
@@ -89,4 +96,25 @@ def _seen_as_of(index: Index, moment_us: int, behind: int) -> int:
 def _cause(index: Index, edition: int, step: _Step, room: Room) -> int | None:
     if step.reason is None:
         return None
-    return Reader(Past(index, step.upto, step.clock_us)).cause_within(edition, room)
+    try:
+        return Reader(_Near(index, step.upto, step.clock_us, room)).cause(edition)
+    except _NoRoom:
+        return None
+
+
+class _NoRoom(Exception):
+    """A cause lies too far."""
+
+
+class _Near(Past):
+    """A past of which not more is looked at than there is room for."""
+
+    def __init__(self, index: Index, upto: int, clock_us: int, room: Room) -> None:
+        super().__init__(index, upto, clock_us)
+        self._room = room
+
+    def _state(self, edition: int) -> int:
+        if not self._room.left:
+            raise _NoRoom
+        self._room.left -= 1
+        return super()._state(edition)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -30,15 +29,6 @@ def reason_of(flags: int, valid: int) -> str | None:
     if flags:
         return _REASON_OF_FLAG[flags & -flags]
     return None if valid else _UNSUPPORTED
-
-
-class Room:
-    """How many editions may still be looked at."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: int) -> None:
-        self.left = left
 
 
 class Reader:
@@ -158,17 +148,8 @@ class Reader:
 
     def cause(self, edition: int) -> int:
         """The entry that made a stale edition stale."""
-        found = self.cause_within(edition, Room(sys.maxsize))
-        assert found is not None
-        return found
-
-    def cause_within(self, edition: int, room: Room) -> int | None:
-        """The same; None if more editions would have to be looked at than there is room for."""
         causes, stack = self._causes, [edition]
         while stack:
-            if not room.left:
-                return None
-            room.left -= 1
             top = stack[-1]
             if top in causes:
                 stack.pop()
