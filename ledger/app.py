@@ -8,6 +8,7 @@ with Ledger.open("sqlite:///ledger.db") as ledger:                     async wit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import threading
@@ -26,7 +27,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from ledger.clock import Clock, system_clock
 from ledger.errors import LedgerError, Malformed
-from ledger.model.change import Change
+from ledger.model.change import CHANGE_FIRST_MAX, Change
 from ledger.model.entry import Head
 from ledger.model.listing import Listing, Wanted
 from ledger.model.result import BatchResult, Result
@@ -38,7 +39,10 @@ from ledger.model.view import (
     EntryView,
     Explanation,
     GraphSlice,
+    History,
     ImportReport,
+    LedgerComparison,
+    LedgerDiff,
     NamedRevision,
     Remedy,
     Status,
@@ -203,10 +207,53 @@ class AsyncLedger(
         await self._service.reach(at_least)
         return await self._service.entries(wanted, after=after, limit=limit, content=content, at=at)
 
-    async def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> list[EntryView]:
-        """Every version of a key and every event about them, oldest first."""
+    async def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> History:
+        """Every version of a key and every event about them, oldest first; and, in `editions`, the states these went
+        through."""
         await self._service.reach(at_least)
         return await self._service.history(ref, at=at)
+
+    async def diff(
+        self, from_: str, to: str | None = None, *, limit: int = CHANGE_FIRST_MAX, at_least: str | None = None
+    ) -> LedgerDiff:
+        """What is different `to` a revision or a moment (None: now), from another: what was recorded, withdrawn and
+        reinstated, and what fell and revived by that, or by time that passed.
+
+        Each list names the first `limit`, a thousand at most, and counts all.
+        """
+        await self._service.reach(at_least)
+        return await self._service.diff(from_, to, limit=limit)
+
+    async def compare(
+        self,
+        other: str,
+        *,
+        at: str | None = None,
+        other_at: str | None = None,
+        limit: int = CHANGE_FIRST_MAX,
+        at_least: str | None = None,
+    ) -> LedgerComparison:
+        """What is different of the current versions of all keys, here and in another ledger of the same store: keys
+        that only one has, contents, verdicts. `at` is a past of this one, `other_at` of the other.
+
+        Each list names the first `limit`, a thousand at most, and counts all.
+        """
+        await self._service.reach(at_least)
+        async with self._beside(other) as service:
+            return await self._service.compare(service, at=at, other_at=other_at, limit=limit)
+
+    @contextlib.asynccontextmanager
+    async def _beside(self, name: str) -> AsyncIterator[LedgerService]:
+        """Another ledger of the same store, to look at. Raises NoSuchLedger."""
+        if name == self.name:
+            yield self._service
+            return
+        service = LedgerService(self._service.store, name, self._service.clock)
+        try:
+            await service.open(create=False)
+            yield service
+        finally:
+            await service.close()
 
     async def causes(
         self,
@@ -410,6 +457,8 @@ class Ledger:
     entry = _waited(AsyncLedger.entry)
     entries = _waited(AsyncLedger.entries)
     history = _waited(AsyncLedger.history)
+    diff = _waited(AsyncLedger.diff)
+    compare = _waited(AsyncLedger.compare)
     causes = _waited(AsyncLedger.causes)
     consequences = _waited(AsyncLedger.consequences)
     remediation = _waited(AsyncLedger.remediation)

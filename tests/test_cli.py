@@ -156,10 +156,85 @@ def test_why_shows_the_path_from_the_root_cause(page: Terminal) -> None:
 
 
 def test_history_shows_versions_and_what_happened_to_them(page: Terminal) -> None:
-    recorded, revoked = page.lines("history", "docs/logs")
+    recorded, revoked, _, edition, *states = page.lines("history", "docs/logs")
     assert recorded.split()[3:] == ["dependency", "docs/logs@1", "stale", "revoked", '"on"']
     assert revoked.split()[3:] == ["revocation", "docs/logs@1", "revoked;", '"removed"']
+    assert (edition, [state.split()[2:] for state in states]) == (
+        "docs/logs@1",
+        [["fresh", "by", "@5", "dependency"], ["stale", "revoked", "by", "@6", "revocation"]],
+    )
     assert [entry["id"] for entry in page.json("history", "docs/config")["entries"]] == ["@1", "@4"]
+
+
+def test_history_tells_what_is_not_shown(terminal: Terminal) -> None:
+    """Of many editions the last hundred, and of each the last hundred states."""
+    commands = [
+        *({"op": "record", "kind": "belief", "key": "k", "content": number} for number in range(102)),
+        *({"op": op, "target": "k"} for _ in range(51) for op in ("revoke", "reinstate")),
+    ]
+    terminal.ok("import", "-", given="\n".join(map(json.dumps, commands)))
+    lines = terminal.lines("history", "k")
+    assert "the states of 2 earlier editions are not shown" in lines
+    assert [line for line in lines if line.startswith("k@")] == [f"k@{number}" for number in range(3, 103)]
+    assert "  3 earlier states not shown" in lines
+
+
+def test_diff_shows_what_fell_and_by_what(page: Terminal) -> None:
+    log = page.json("entries")["entries"]
+    second, fifth = (f"main@{number}.{log[number - 1]['hash'][:8]}" for number in (2, 5))
+    recorded, *versions, fell, config, port, span = page.run("diff", second, fifth).stdout.splitlines()
+    assert (recorded, fell) == ("recorded  3", "fell  2")
+    assert [(line.split()[0], line.split()[4]) for line in versions] == [
+        ("@3", "open-port@1"),
+        ("@4", "docs/config@2"),
+        ("@5", "docs/logs@1"),
+    ]
+    assert config.split()[:6] == ["stale", "superseded", "docs/config@1", "by", "@4", "dependency,"]
+    assert config.endswith("-> use docs/config@2")
+    assert port.split()[:5] == ["stale", "unsupported", "port@1", "by", "@4"]
+    assert span.startswith(f"{second} -> {fifth}  ")
+    withdrawn, revocation, fell, logs = page.lines("diff", fifth)
+    assert (withdrawn, fell) == ("withdrawn  1", "fell  1")
+    assert revocation.split()[3:] == ["revocation", "docs/logs@1", "revoked;", '"removed"']
+    assert logs.split()[:5] == ["stale", "revoked", "docs/logs@1", "by", "@6"]
+    assert "  2 more not shown (--limit)" in page.run("diff", second, fifth, "--limit", "1").stdout.splitlines()
+    assert page.lines("diff", fifth, fifth) == ["nothing is different"]
+    told = page.json("diff", second, fifth)
+    assert (told["from"]["revision"], told["to"]["revision"]) == (second, fifth)
+    assert told["fallen"]["first"][1]["event"]["entry"] == "@4"
+    assert "amended" in told
+
+
+def test_diff_of_two_ledgers(page: Terminal) -> None:
+    page.ok("record", "--ledger", "staging", "--kind", "dependency", "--key", "docs/config", '{"port": 80}')
+    page.ok("record", "--ledger", "staging", "--kind", "dependency", "--key", "docs/logs", '"on"')
+    page.ok("record", "--ledger", "staging", "--kind", "belief", "--key", "new", "1")
+    lines = [" ".join(line.split()) for line in page.lines("diff", "--other", "staging")]
+    assert lines == [
+        "only in main 2",
+        "open-port@1 stale unsupported",
+        "port@1 stale unsupported",
+        "only in staging 1",
+        "new@1 fresh",
+        "other content 1",
+        f"docs/config@2 {digest_of({'port': 443})[:15]} -> docs/config@1 {digest_of({'port': 80})[:15]}",
+        "other verdict 1",
+        "docs/logs@1 stale revoked -> docs/logs@1 fresh",
+    ]
+    before = page.json("entries")["entries"][0]
+    told = page.json("diff", "--other", "staging", "--at", f"main@1.{before['hash'][:8]}")
+    assert (told["same"], told["only_there"]["count"]) == (1, 2)
+    for wrong in (["--other", "staging", "main@1.00000000"], ["--at", "main@1.00000000"], []):
+        refused = page.run("diff", *wrong)
+        assert (refused.exit_code, "(usage)" in refused.stderr) == (2, True)
+    assert "(no_such_ledger)" in page.run("diff", "--other", "nothing").stderr
+
+
+def test_diff_goes_forward(page: Terminal) -> None:
+    log = page.json("entries")["entries"]
+    first, last = (f"main@{number}.{log[number - 1]['hash'][:8]}" for number in (1, 6))
+    refused = page.run("diff", last, first)
+    assert (refused.exit_code, "from comes after to" in refused.stderr) == (2, True)
 
 
 def test_consequences_and_causes_are_trees(page: Terminal) -> None:

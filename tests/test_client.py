@@ -16,6 +16,7 @@ import pytest
 
 import ledger
 from ledger import AsyncLedger, AsyncLedgerClient, Ledger, LedgerClient
+from ledger.clock import SECOND, format_moment
 from ledger.errors import LedgerError, Malformed, NoSuchLedger, NotCurrent, NotFound, Refused
 from ledger.testing import ManualClock
 from tests.clients import KINDS, client_of
@@ -153,10 +154,18 @@ def test_reads(both: Both) -> None:
         both.agree("entry", ref)
         both.agree("why", ref)
         both.agree("history", ref)
+        both.agree("history", ref, at=both.embedded.revision)
         both.agree("causes", ref)
         both.agree("causes", ref, depth=1, limit=2)
         both.agree("consequences", ref, depth=0)
+    both.agree("diff", both.embedded.revision)
+    assert both.agree("compare", "main", other_at=both.embedded.revision).same == 9
+    assert both.agree("compare", "none")[1]["code"] == "no_such_ledger"
     both.clock.wait(100)
+    start = format_moment(both.clock.now_us - 1_000 * SECOND)
+    told = both.agree("diff", start, both.embedded.revision, limit=3)
+    assert (told.recorded.count, len(told.recorded.first)) == (11, 3)
+    assert both.agree("diff", start).recorded.count == 11
     both.agree("why", "refund-limit", max_age_s=10)
     assert both.agree("remediation")[0].entry.ref == "pay@1"
     assert both.agree("status").head == 14
@@ -229,6 +238,7 @@ def test_changes(both: Both) -> None:
         ("history", [""]),
         ("causes", ["refund-limit@9"]),
         ("consequences", ["@0"]),
+        ("diff", ["yesterday"]),
         ("check", ["refund-limit"]),
     ],
 )

@@ -95,7 +95,12 @@ async def story(ledgers: Ledgers) -> None:
     assert [node["ref"] for node in around["causes"]["nodes"]] == ["within@1", "policy/refund@1", "@6"]
     assert [node["ref"] for node in around["consequences"]["nodes"]] == ["within@1", "refund@1", "payout@1"]
     history = await play("history", ref="policy/refund@1")
-    assert [node["kind"] for node in history["nodes"]] == ["dependency", "verification", "revocation"]
+    assert [node["kind"] for node in history["entries"]["nodes"]] == ["dependency", "verification", "revocation"]
+    (edition,) = history["history"]["editions"]["last"]
+    assert [(one["state"], one["since"]["entryId"]) for one in edition["states"]["last"]] == [
+        ("fresh", "@1"),
+        ("stale", "@6"),
+    ]
     page = await play("entries", filter={"state": "stale", "kinds": ["mutation", "approval"]}, first=1)
     assert [node["id"] for node in page["nodes"]] == ["@3"]
     page = await play("entries", filter={"state": "stale"}, first=5, after=page["pageInfo"]["endCursor"])
@@ -113,6 +118,15 @@ async def story(ledgers: Ledgers) -> None:
     assert state["ledger"]["head"] == 7
     assert state["ledger"]["revision"].endswith(state["ledger"]["hash"][:8])
     assert (state["ledger"]["lagS"] > 0) == (ledgers.store.poll_s is not None)
+    withdrawn = f"{ledger}@6.{(await (await ledgers.get(ledger)).entries(after=5, limit=1))[0].hash[:8]}"
+    diff = await play("diff", **{"from": withdrawn})
+    assert [one["entryId"] for one in diff["reinstated"]["first"]] == ["@7"]
+    assert (diff["revived"]["count"], diff["fallen"]["count"], diff["recorded"]["count"]) == (4, 0, 0)
+    assert diff["revived"]["first"][3]["verdict"]["ref"] == "payout@1"
+    assert diff["revived"]["first"][3]["event"]["entryId"] == "@7"
+    compared = await play("compare", other=ledger, otherAt=withdrawn)
+    assert (compared["same"], compared["verdict"]["count"], compared["content"]["count"]) == (0, 4, 0)
+    assert compared["verdict"]["first"][0]["there"]["reason"] == "unsupported"
     await changes(ledgers, ledger)
     assert played | {"changes"} == {file.stem for file in OPERATIONS.iterdir()}
 

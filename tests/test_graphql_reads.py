@@ -11,7 +11,9 @@ import pytest
 
 from ledger.api.schema.telling import camel_case
 from ledger.app import open_ledgers
+from ledger.clock import SECOND, format_moment
 from ledger.errors import Unavailable
+from ledger.model.canonical import digest_of
 from ledger.model.entry import Head, Sealed
 from ledger.service.finding import PICK_ENTRIES, SCAN_ENTRIES
 from ledger.service.ledgers import Ledgers
@@ -431,3 +433,94 @@ async def test_a_long_log_is_searched_in_turns(monkeypatch: pytest.MonkeyPatch) 
         assert max(store.picks) <= 10
         assert sum(store.picks) < 200
         assert turns > 3
+
+
+# --- differences ----------------------------------------------------------------------------------------------
+
+
+async def test_a_diff_says_what_the_library_says(ledgers: Ledgers, clock: ManualClock) -> None:
+    soon = format_moment(clock.now_us + 10 * SECOND)
+    await write(ledgers, record("p", 1, "dependency", valid_until=soon), record("b", because=[["p"]]))
+    service = await ledgers.get("main")
+    before = service.live.revision
+    clock.wait(20)
+    await write(ledgers, record("c"), {"op": "revoke", "target": "c", "mode": "quarantined"})
+    text = """query ($from: String!, $to: String) { diff(from: $from, to: $to) {
+      from { revision } to { revision }
+      recorded { count first { ref verdict { state reason causeId } entry { actor } } }
+      withdrawn { first { targets entry { ... on RevocationEntry { mode } } } }
+      noted { first { kind } }
+      fallen { count first { verdict { ref reason cause { id } } event { at entryId kind entry { id } } } }
+    } }"""
+    told = (await ask(ledgers, text, **{"from": before}))["diff"]
+    found = await service.diff(before)
+    assert (told["from"]["revision"], told["to"]["revision"]) == (before, found.to.revision)
+    verdict = {"state": "stale", "reason": "quarantined", "causeId": "@5"}
+    assert told["recorded"] == {"count": 1, "first": [{"ref": "c@1", "verdict": verdict, "entry": {"actor": None}}]}
+    assert told["withdrawn"] == {"first": [{"targets": ["c@1"], "entry": {"mode": "quarantined"}}]}
+    assert told["noted"] == {"first": [{"kind": "expiry"}]}
+    passed = {"at": soon, "entryId": None, "kind": None, "entry": None}
+    assert told["fallen"]["first"] == [
+        {"verdict": {"ref": "p@1", "reason": "expired", "cause": {"id": "@1"}}, "event": passed},
+        {"verdict": {"ref": "b@1", "reason": "unsupported", "cause": {"id": "@1"}}, "event": passed},
+    ]
+    error = await refused(ledgers, text, **{"from": found.to.revision, "to": before})
+    assert (error["code"], error["field"]) == ("malformed", "from")
+
+
+async def test_the_states_something_went_through(ledgers: Ledgers, clock: ManualClock) -> None:
+    await write(ledgers, record("p"), record("b", because=[["p"]]))
+    before = (await ledgers.get("main")).live.revision
+    await write(ledgers, record("p", 2), record("b", 2, because=[["p"]]), record("b", 3))
+    text = """query ($at: String, $last: Int, $states: Int) { history(ref: "b@1", at: $at, last: $last) {
+      revision
+      editions { count last { ref entry { seq } states(last: $states) { count last {
+        since { entryId entry { ref } } until { entryId kind } state reason causeId cause { id }
+      } } } }
+    } }"""
+    told = (await ask(ledgers, text, last=2, states=1))["history"]["editions"]
+    assert (told["count"], [one["ref"] for one in told["last"]]) == (3, ["b@2", "b@3"])
+    (state,) = told["last"][0]["states"]["last"]
+    assert (told["last"][0]["states"]["count"], state["reason"]) == (2, "superseded")
+    first = (await ask(ledgers, text))["history"]["editions"]["last"][0]
+    assert first["entry"] == {"seq": 2}
+    assert first["states"]["last"][1] == {
+        "since": {"entryId": "@3", "entry": {"ref": "p@2"}},
+        "until": {"entryId": "@4", "kind": "belief"},
+        "state": "stale",
+        "reason": "unsupported",
+        "causeId": "@3",
+        "cause": {"id": "@3"},
+    }
+    told = (await ask(ledgers, text, at=before))["history"]
+    assert (told["revision"], told["editions"]["count"]) == (before, 1)
+    assert [one["until"] for one in told["editions"]["last"][0]["states"]["last"]] == [None]
+
+
+async def test_two_ledgers_key_by_key(ledgers: Ledgers) -> None:
+    await write(ledgers, record("p"), record("q"), record("r", 1), record("only"))
+    before = (await ledgers.get("main")).live.revision
+    await write(ledgers, {"op": "revoke", "target": "q"}, record("r", 2))
+    staging = await ledgers.get("staging", create=True)
+    for command in (record("p"), record("q"), record("r"), record("s")):
+        await staging.apply(command)
+    text = """query ($at: String) { compare(other: "staging", at: $at, first: 5) {
+      here { revision } there { revision }
+      onlyHere { first { key there { id } } } onlyThere { count first { here { id } there { ref id digest } } }
+      content { first { key here { digest } there { digest } } }
+      verdict { first { key here { state reason } there { state reason } } }
+      same
+    } }"""
+    told = (await ask(ledgers, text))["compare"]
+    assert told["there"] == {"revision": staging.live.revision}
+    assert told["onlyHere"] == {"first": [{"key": "only", "there": None}]}
+    s = {"ref": "s@1", "id": "@4", "digest": digest_of(1)}
+    assert told["onlyThere"] == {"count": 1, "first": [{"here": None, "there": s}]}
+    r = {"key": "r", "here": {"digest": digest_of(2)}, "there": {"digest": digest_of(1)}}
+    assert told["content"] == {"first": [r]}
+    q = {"key": "q", "here": {"state": "stale", "reason": "revoked"}, "there": {"state": "fresh", "reason": None}}
+    assert told["verdict"] == {"first": [q]}
+    assert told["same"] == 1
+    told = (await ask(ledgers, text, at=before))["compare"]
+    assert (told["here"], told["same"]) == ({"revision": before}, 3)
+    assert (await refused(ledgers, '{ compare(other: "none") { same } }'))["code"] == "no_such_ledger"

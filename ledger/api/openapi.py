@@ -27,6 +27,8 @@ READ = (
     view.EntryPage,
     view.Explanation,
     view.History,
+    view.LedgerDiff,
+    view.LedgerComparison,
     view.GraphSlice,
     view.Remediation,
     view.Status,

@@ -18,18 +18,22 @@ from starlette.types import Message, Send
 from ledger.api.bodies import ClientGone
 from ledger.api.openapi import REVISION, answered, content
 from ledger.api.routes import LedgerName
+from ledger.model.change import CHANGE_FIRST_MAX
 from ledger.model.entry import KINDS
 from ledger.model.listing import Wanted
 from ledger.model.shown import Shown
 from ledger.model.verdict import REASONS, STATES
 from ledger.model.view import (
     GRAPH_NODES_MAX,
+    LISTED_MAX,
     AuditReport,
     EntryPage,
     EntryView,
     Explanation,
     GraphSlice,
     History,
+    LedgerComparison,
+    LedgerDiff,
     LedgerNames,
     Remediation,
     Status,
@@ -87,6 +91,21 @@ class Around(OfOne):
     limit: Annotated[int, Field(ge=1, description=f"At most so many nodes, and {GRAPH_NODES_MAX:,}.")] = GRAPH_NODES_MAX
 
 
+Listed = Annotated[int, Field(ge=1, description=f"At most so many in each list, and {LISTED_MAX:,}.")]
+
+
+class Diff(Asked):
+    since: Annotated[str, Field(alias="from", description="A revision, or a moment (RFC 3339): the earlier past.")]
+    to: Annotated[str | None, Field(description="The later one, the same way; now unless given.")] = None
+    limit: Listed = CHANGE_FIRST_MAX
+
+
+class Compare(AsOf):
+    other: Annotated[str, Field(description="The name of the other ledger.")]
+    other_at: Annotated[str | None, Field(description="A past of the other ledger, as `at` is one of this.")] = None
+    limit: Listed = CHANGE_FIRST_MAX
+
+
 class Filter(AsOf):
     """`Wanted`, as parameters."""
 
@@ -132,6 +151,8 @@ class Reads:
             (self.entries, EntryPage),
             (self.why, Explanation),
             (self.history, History),
+            (self.diff, LedgerDiff),
+            (self.compare, LedgerComparison),
             (self.causes, GraphSlice),
             (self.consequences, GraphSlice),
             (self.remediation, Remediation),
@@ -167,9 +188,22 @@ class Reads:
         return _Told(await service.why(asked.ref, asked.max_age_s, at=asked.at), revision)
 
     async def history(self, ledger: LedgerName, asked: Annotated[OfOne, Query()]) -> Response:
-        """Every version of a key and every event about them, oldest first."""
+        """Every version of a key and every event about them, oldest first; and the states these went through."""
         service, revision = await self._as_of(ledger, asked.at_least, asked.at)
-        return _Told(History(revision, tuple(await service.history(asked.ref, at=asked.at))), revision)
+        return _Told(await service.history(asked.ref, at=asked.at), revision)
+
+    async def diff(self, ledger: LedgerName, asked: Annotated[Diff, Query()]) -> Response:
+        """What is different between two pasts: what was recorded, withdrawn and reinstated, what fell and revived."""
+        service, _ = await self._as_of(ledger, asked.at_least)
+        found = await service.diff(asked.since, asked.to, limit=asked.limit)
+        return _Told(found, found.to.revision)
+
+    async def compare(self, ledger: LedgerName, asked: Annotated[Compare, Query()]) -> Response:
+        """What is different of the current versions of all keys, here and in another ledger."""
+        service, revision = await self._as_of(ledger, asked.at_least, asked.at)
+        other = await self.ledgers.get(asked.other)
+        found = await service.compare(other, at=asked.at, other_at=asked.other_at, limit=asked.limit)
+        return _Told(found, revision)
 
     async def causes(self, ledger: LedgerName, asked: Annotated[Around, Query()]) -> Response:
         """What it rests on, and what felled any of that."""

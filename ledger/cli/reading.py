@@ -12,20 +12,24 @@ from ledger.cli.options import Place, Seconds, placed
 from ledger.cli.progress import Bar
 from ledger.cli.render import (
     as_json_text,
+    comparison_lines,
     count,
+    diff_lines,
     entry_lines,
     explanation_lines,
     footer,
+    history_lines,
     moment,
     remedy_lines,
     status_lines,
     tree_lines,
     verdict_lines,
 )
-from ledger.errors import Malformed
+from ledger.errors import Malformed, Usage
+from ledger.model.change import CHANGE_FIRST_MAX
 from ledger.model.entry import KINDS
 from ledger.model.verdict import REASONS, STATES
-from ledger.model.view import AuditReport, EntryPage, GraphSlice, History, Remediation
+from ledger.model.view import LISTED_MAX, AuditReport, EntryPage, GraphSlice, Remediation
 
 if TYPE_CHECKING:
     from ledger.cli.options import AnyLedger
@@ -105,14 +109,53 @@ def why(place: Place, ref: str, max_age: float | None, at: str | None) -> None:
 @_at
 @placed
 def history(place: Place, ref: str, at: str | None) -> None:
-    """Show all versions of what REF names, and all that happened to them."""
+    """Show all versions of what REF names, all that happened to them, and the states that each edition went through."""
     with place.reading() as ledger:
-        entries = ledger.history(ref, at=at)
-        revision = _revision(ledger, at)
-    place.answer(
-        lambda: History(revision, tuple(entries)).as_dict(),
-        lambda: [*entry_lines(entries), footer(revision)],
-    )
+        found = ledger.history(ref, at=at)
+    place.answer(found.as_dict, lambda: history_lines(found))
+
+
+@click.command(short_help="What is different between two pasts, or ledgers.")
+@click.argument("from_", metavar="WHEN", required=False)
+@click.argument("to", metavar="[WHEN]", required=False)
+@click.option("--other", metavar="NAME", help="Compare with another ledger of this store, key by key.")
+@click.option("--at", metavar="WHEN", help="With --other: this ledger as of a past.")
+@click.option("--other-at", metavar="WHEN", help="With --other: the other one as of a past.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=LISTED_MAX),
+    default=CHANGE_FIRST_MAX,
+    show_default=True,
+    metavar="N",
+    help="At most so many of each list.",
+)
+@placed
+def diff(
+    place: Place,
+    from_: str | None,
+    to: str | None,
+    other: str | None,
+    at: str | None,
+    other_at: str | None,
+    limit: int,
+) -> None:
+    """Show what is different between two pasts, or since one: revisions, or moments like 2026-01-31T09:30:00Z.
+
+    What was recorded, withdrawn and reinstated, and what fell and revived by that, or by time that passed.
+
+    With --other: which keys only one of two ledgers has, and of which the content or the verdict is another.
+    """
+    if other is not None and from_ is not None:
+        raise Usage("give WHEN, or --other with --at and --other-at")
+    if other is None and (from_ is None or at is not None or other_at is not None):
+        raise Usage("give WHEN to see what is different since then, or --other NAME")
+    with place.reading() as ledger:
+        if other is not None:
+            compared = ledger.compare(other, at=at, other_at=other_at, limit=limit)
+            place.answer(compared.as_dict, lambda: comparison_lines(compared))
+        elif from_ is not None:
+            found = ledger.diff(from_, to, limit=limit)
+            place.answer(found.as_dict, lambda: diff_lines(found))
 
 
 _depth = click.option("--depth", type=click.IntRange(min=0), metavar="N", help="At most so many steps away.")
@@ -260,4 +303,4 @@ def schema(place: Place) -> None:
     click.echo(as_json_text(interchange_schema(), pretty=not place.as_json))
 
 
-READING = (check, why, history, causes, consequences, entries, remediation, status, audit, schema)
+READING = (check, why, history, diff, causes, consequences, entries, remediation, status, audit, schema)

@@ -14,7 +14,21 @@ import orjson
 
 from ledger.model.result import Effect, Result
 from ledger.model.verdict import Verdict
-from ledger.model.view import EntryView, Explanation, GraphSlice, Node, Remedy, Status
+from ledger.model.view import (
+    EntryView,
+    Explanation,
+    GraphSlice,
+    Happening,
+    History,
+    Interval,
+    KeyPair,
+    LedgerComparison,
+    LedgerDiff,
+    Node,
+    Remedy,
+    Status,
+    Turned,
+)
 
 COLOURS = {"fresh": "green", "stale": "red", "unknown": "yellow"}
 CELL_CHARACTERS_MAX = 200
@@ -141,13 +155,103 @@ def explanation_lines(explanation: Explanation) -> list[str]:
 # -- entries -------------------------------------------------------------------------------------------------
 
 
-def entry_lines(entries: Sequence[EntryView]) -> list[str]:
+def entry_lines(entries: Sequence[EntryView], indent: str = "") -> list[str]:
     rows = []
     for entry in entries:
         verdict = entry.verdict
         state, reason = state_cells(verdict.state if verdict else None, verdict.reason if verdict else None)
         rows.append([*_entry_cells(entry), state, reason, entry.actor or "", detail(entry)])
-    return table(rows)
+    return table(rows, indent)
+
+
+def history_lines(found: History) -> list[str]:
+    """The entries, and below them for each edition since when it was in which state, and by what."""
+    lines = entry_lines(found.entries)
+    hidden = found.editions.count - len(found.editions.last)
+    lines += [footer(f"the states of {count(hidden, 'earlier edition')} are not shown")] if hidden else []
+    for edition in found.editions.last:
+        hidden = edition.states.count - len(edition.states.last)
+        lines += ["", click.style(clean(edition.ref), bold=True)]
+        lines += [footer(f"  {count(hidden, 'earlier state')} not shown")] if hidden else []
+        lines += table([_interval_cells(one) for one in edition.states.last], "  ")
+    return [*lines, footer(found.revision, moment(found.clock))]
+
+
+def _interval_cells(interval: Interval) -> list[Cell]:
+    """`2026-01-31 09:30:00Z  stale  superseded  by @57 dependency`, and the cause where that is another entry."""
+    event = interval.since
+    by = f"by {event.entry} {event.kind}" if event.entry else "by time"
+    cause = f"cause {interval.cause}" if interval.cause not in (None, event.entry) else ""
+    return [(moment(event.at), "dim"), *state_cells(interval.state, interval.reason), by, cause]
+
+
+def diff_lines(found: LedgerDiff) -> list[str]:
+    """What is different, list by list: entries as they were recorded, editions with what made them fall or revive."""
+    lines = []
+    for name, listed in (
+        ("recorded", found.recorded),
+        ("amended", found.amended),
+        ("withdrawn", found.withdrawn),
+        ("reinstated", found.reinstated),
+        ("noted", found.noted),
+    ):
+        lines += _section(name, listed.count, entry_lines(listed.first, "  "))
+    for name, turned in (("fell", found.fallen), ("revived", found.revived)):
+        lines += _section(name, turned.count, table([_turned_cells(one) for one in turned.first], "  "))
+    said = [] if lines else ["nothing is different"]
+    return [*said, *lines, footer(f"{found.since.revision} -> {found.to.revision}", moment(found.to.clock))]
+
+
+def comparison_lines(found: LedgerComparison) -> list[str]:
+    """Which keys are different: what each is here -> there."""
+    here, there = (one.revision.partition("@")[0] for one in (found.here, found.there))
+    lines = []
+    for name, pairs, cells in (
+        (f"only in {here}", found.only_here, _standing_cells),
+        (f"only in {there}", found.only_there, _standing_cells),
+        ("other content", found.content, _content_cells),
+        ("other verdict", found.verdict, _verdict_pair_cells),
+    ):
+        lines += _section(name, pairs.count, table([cells(pair) for pair in pairs.first], "  "))
+    same = f"{count(found.same, 'key')} the same"
+    return [*lines, footer(f"{found.here.revision} -> {found.there.revision}", same)]
+
+
+def _standing_cells(pair: KeyPair) -> list[Cell]:
+    standing = pair.here or pair.there
+    assert standing is not None
+    return [standing.ref, *state_cells(standing.state, standing.reason)]
+
+
+def _content_cells(pair: KeyPair) -> list[Cell]:
+    assert pair.here is not None
+    assert pair.there is not None
+    return [pair.here.ref, pair.here.digest[:15], "->", pair.there.ref, pair.there.digest[:15]]
+
+
+def _verdict_pair_cells(pair: KeyPair) -> list[Cell]:
+    assert pair.here is not None
+    assert pair.there is not None
+    here, there = (state_cells(one.state, one.reason) for one in (pair.here, pair.there))
+    return [pair.here.ref, *here, "->", pair.there.ref, *there]
+
+
+def _section(name: str, number: int, lines: Sequence[str]) -> list[str]:
+    """A heading with how many there are, and the lines of those that are shown."""
+    hidden = number - len(lines)
+    more = [footer(f"  {hidden:,} more not shown (--limit)")] if hidden else []
+    return [f"{click.style(name, bold=True)}  {number:,}", *lines, *more] if number else []
+
+
+def _turned_cells(turned: Turned) -> list[Cell]:
+    verdict = turned.verdict
+    way = f"-> use {verdict.successor}" if verdict.successor else ""
+    return [*state_cells(verdict.state, verdict.reason), verdict.ref, happening(turned.event), way]
+
+
+def happening(event: Happening) -> str:
+    """`by @57 revocation, 2026-01-31 09:30:00Z`, or by time that passed."""
+    return f"by {event.entry} {event.kind}, {moment(event.at)}" if event.entry else f"by time, {moment(event.at)}"
 
 
 def _entry_cells(entry: EntryView) -> list[Cell]:

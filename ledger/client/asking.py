@@ -15,6 +15,7 @@ import orjson
 from ledger.client.exchange import JSON_LINES, Request, Steps, ask, commands, decoded, read
 from ledger.clock import parse_moment
 from ledger.errors import LedgerError, Malformed, NoSuchLedger, ServiceError
+from ledger.model.change import CHANGE_FIRST_MAX
 from ledger.model.entry import EMPTY, Head, parse_revision, revision_token
 from ledger.model.listing import Listing, Wanted
 from ledger.model.result import BatchResult, Result
@@ -29,6 +30,8 @@ from ledger.model.view import (
     GraphSlice,
     History,
     ImportReport,
+    LedgerComparison,
+    LedgerDiff,
     NamedRevision,
     Remediation,
     Remedy,
@@ -175,9 +178,36 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
             more = page.more and bool(page.entries)
         return found
 
-    def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> Steps[list[EntryView]]:
-        """Every version of a key and every event about them, oldest first."""
-        return list((yield from self._read(History, "history", at_least, at=at, ref=_text(ref))).entries)
+    def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> Steps[History]:
+        """Every version of a key and every event about them, oldest first; and, in `editions`, the states these went
+        through."""
+        return self._read(History, "history", at_least, at=at, ref=_text(ref))
+
+    def diff(
+        self, from_: str, to: str | None = None, *, limit: int = CHANGE_FIRST_MAX, at_least: str | None = None
+    ) -> Steps[LedgerDiff]:
+        """What is different `to` a revision or a moment (None: now), from another: what was recorded, withdrawn and
+        reinstated, and what fell and revived by that, or by time that passed.
+
+        Each list names the first `limit`, a thousand at most, and counts all.
+        """
+        return self._read(LedgerDiff, "diff", at_least, **{"from": from_}, to=to, limit=limit)
+
+    def compare(
+        self,
+        other: str,
+        *,
+        at: str | None = None,
+        other_at: str | None = None,
+        limit: int = CHANGE_FIRST_MAX,
+        at_least: str | None = None,
+    ) -> Steps[LedgerComparison]:
+        """What is different of the current versions of all keys, here and in another ledger of the same store: keys
+        that only one has, contents, verdicts. `at` is a past of this one, `other_at` of the other.
+
+        Each list names the first `limit`, a thousand at most, and counts all.
+        """
+        return self._read(LedgerComparison, "compare", at_least, other=other, at=at, other_at=other_at, limit=limit)
 
     def causes(
         self,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import msgspec
 
 from ledger.clock import format_moment, parse_moment
 from ledger.model.entry import Head
@@ -171,11 +173,152 @@ class EntryPage(Shown, frozen=True):
     more: bool
 
 
-class History(Shown, frozen=True):
-    """All entries about one thing, oldest first."""
+LISTED_MAX = 1_000
+"""The most that each list of a difference or of a comparison names; the count is always whole."""
+
+
+class Happening(Shown, frozen=True):
+    """What made something so: an entry, or time that passed, when a limit was reached."""
+
+    at: str
+    entry: str | None = None  # @57; none: time passed
+    kind: str | None = None
+
+
+class AsOf(Shown, frozen=True):
+    """A past: the revision, and the moment as of which it is seen."""
 
     revision: str
+    clock: str
+
+
+class Listed(Shown, frozen=True):
+    """How many entries, and the first of them, without their contents; with the verdict of the later past."""
+
+    count: int = 0
+    first: tuple[EntryView, ...] = ()
+
+
+class Turned(Shown, frozen=True):
+    """An edition that fell or revived: its verdict in the later past, and what made it so."""
+
+    verdict: Verdict
+    event: Happening
+
+
+class TurnedList(Shown, frozen=True):
+    """How many editions, and the first of them."""
+
+    count: int = 0
+    first: tuple[Turned, ...] = ()
+
+
+class LedgerDiff(Shown, frozen=True, kw_only=True):
+    """What is different between two pasts of a ledger."""
+
+    since: AsOf = msgspec.field(name="from")
+    to: AsOf
+    recorded: Listed  # versions that began an edition, with what has become of them
+    amended: Listed  # versions that joined one
+    withdrawn: Listed
+    reinstated: Listed
+    noted: Listed  # verifications, added support, attempts, expiries
+    fallen: TurnedList  # of what was there: valid then, and not any more
+    revived: TurnedList  # the other way round
+
+
+class KeyStanding(Shown, frozen=True):
+    """The current version of a key in one of two ledgers."""
+
+    ref: str  # pep/440@3
+    id: str  # @42
+    digest: str
+    state: str
+    reason: str | None = None
+
+
+class KeyPair(Shown, frozen=True):
+    """A key in two ledgers; none where it is not."""
+
+    key: str
+    here: KeyStanding | None = None
+    there: KeyStanding | None = None
+
+
+class KeyPairs(Shown, frozen=True):
+    """How many keys, and the first of them, sorted."""
+
+    count: int = 0
+    first: tuple[KeyPair, ...] = ()
+
+
+class LedgerComparison(Shown, frozen=True, kw_only=True):
+    """Two ledgers key by key: what is different of the current versions."""
+
+    here: AsOf
+    there: AsOf
+    only_here: KeyPairs
+    only_there: KeyPairs
+    content: KeyPairs  # they say something else
+    verdict: KeyPairs  # state or reason is another
+    same: int  # keys of which neither is different
+
+
+INTERVALS_MAX = 100
+"""The most that a history tells of editions, and of the states of each: the last of them; the count is always whole."""
+
+
+class Interval(Shown, frozen=True, kw_only=True):
+    """A state that something was in, from what brought it to what ended it."""
+
+    since: Happening
+    until: Happening | None = None  # none: it goes on
+    state: str
+    reason: str | None = None
+    cause: str | None = None  # as it was when this began; none for fresh, and where it would take too long to find
+
+
+class Intervals(Shown, frozen=True):
+    """How many states, and the last of them."""
+
+    count: int
+    last: tuple[Interval, ...]
+
+
+class EditionHistory(Shown, frozen=True):
+    """What became of an edition."""
+
+    id: str  # its first version, as @42
+    ref: str  # its newest version then, as pep/440@3
+    states: Intervals
+
+
+class EditionHistories(Shown, frozen=True):
+    """How many editions, and the last of them, in the order they were born."""
+
+    count: int
+    last: tuple[EditionHistory, ...]
+
+
+class History(Shown, frozen=True):
+    """All entries about one thing, oldest first, and the states that its editions went through.
+
+    It is a sequence of the entries.
+    """
+
+    revision: str
+    clock: str
     entries: tuple[EntryView, ...]
+    editions: EditionHistories
+
+    def __iter__(self) -> Iterator[EntryView]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, place: int) -> EntryView:
+        return self.entries[place]
 
 
 class Remediation(Shown, frozen=True):

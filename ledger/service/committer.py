@@ -262,15 +262,24 @@ class Committer:
                 return
             part = _Group(group.end, remembered=group.remembered)
             judge = Judge(index, index.clock_us, part.remembered)
-            for edition in index.retract_expiries():
-                expire = ExpireCommand(target=f"@{index.newest[edition]}")
-                self._seal(part, judge.judge(expire))
+            self._note_expiries(part, judge)
             for submission, commands in taken:
                 self._judge_submission(judge, part, submission, commands)
             self.live.put_ahead(part.entries)
         group.entries += part.entries
         group.answers += part.answers
         group.refusals += part.refusals
+
+    def _note_expiries(self, part: _Group, judge: Judge) -> None:
+        """Write down what has expired: each is tried on what stood before, to see what fell by it alone."""
+        index = judge.index
+        savepoint = index.savepoint()
+        for edition in index.retract_expiries():
+            expire = ExpireCommand(target=f"@{index.newest[edition]}")
+            self._seal(part, judge.judge(expire))
+        index.rollback(savepoint)  # it expired when its moment came, not by being noted
+        for sealed in part.entries:
+            index.apply(sealed.entry)
 
     def _judge_submission(
         self, judge: Judge, group: _Group, submission: Submission, commands: Sequence[Command]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import os
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
-from ledger.model.change import Change
+from ledger.model.change import CHANGE_FIRST_MAX, Change
 from ledger.model.entry import EMPTY, Entry, Head, Sealed, head_after, revision_token
 from ledger.model.listing import Wanted
 from ledger.model.reference import check_ledger, check_tag
@@ -20,12 +21,19 @@ from ledger.model.tag import Tag
 from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import (
     GRAPH_NODES_MAX,
+    INTERVALS_MAX,
+    LISTED_MAX,
+    AsOf,
     AuditProgress,
     AuditReport,
     Edge,
+    EditionHistories,
     EntryView,
     Explanation,
     GraphSlice,
+    History,
+    LedgerComparison,
+    LedgerDiff,
     NamedRevision,
     Node,
     PathStep,
@@ -36,6 +44,15 @@ from ledger.model.view import (
 from ledger.service.answers import Answer, answer, answer_of
 from ledger.service.audit import audit
 from ledger.service.browsing import acts_due, entry_named, explained, kinds_counted, states_counted
+from ledger.service.comparing import (
+    as_of,
+    edition_histories,
+    listed,
+    shown_comparison,
+    shown_difference,
+    standings,
+    turned,
+)
 from ledger.service.expiry import ExpiryNotes
 from ledger.service.feed import Feed
 from ledger.service.figures import Figures
@@ -47,8 +64,11 @@ from ledger.service.moments import names_revision, past
 from ledger.service.rendering import id_of, node_of, view_of
 from ledger.service.tags import Tags
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
+from ledger.validity.comparison import Standing
+from ledger.validity.difference import difference
 from ledger.validity.graph import entries_about, walk
 from ledger.validity.lookup import KIND_NAMES
+from ledger.validity.past import Past
 from ledger.validity.resolve import name_of, resolve
 from ledger.validity.verdicts import Reader
 
@@ -342,12 +362,63 @@ class LedgerService:
         with self.live.durable:
             yield self._reader(max_age_s, at)
 
-    async def history(self, ref: str, *, at: str | None = None) -> list[EntryView]:
-        """Every entry about what a reference names, oldest first: all versions of its key and all events on them."""
+    async def editions(
+        self, ref: str, *, limit: int = INTERVALS_MAX, at: str | None = None
+    ) -> tuple[AsOf, EditionHistories]:
+        """The states that the editions of what a reference names went through: the last `limit`, of each as many."""
         await self._ready(at)
-        with self.reading(at=at) as reader:
-            seqs = entries_about(reader.index, reader.index.edition[resolve(reader.index, ref)])
-        return await self._views(seqs, at=at)
+        with self.live.durable:
+            past = self._past(at, "at")
+            start = past.edition[resolve(past, ref)]
+            return as_of(self.live, past), edition_histories(past, start, min(limit, INTERVALS_MAX))
+
+    async def history(self, ref: str, *, at: str | None = None) -> History:
+        """Every entry about what a reference names, oldest first: all versions of its key and all events on them; and
+        the states that its editions went through."""
+        await self._ready(at)
+        with self.live.durable:
+            past = self._past(at, "at")
+            start = past.edition[resolve(past, ref)]
+            seqs, editions = entries_about(past, start), edition_histories(past, start, INTERVALS_MAX)
+            span = as_of(self.live, past)
+        return History(span.revision, span.clock, tuple(await self._views(seqs, at=at)), editions)
+
+    async def diff(self, from_: str, to: str | None = None, *, limit: int = CHANGE_FIRST_MAX) -> LedgerDiff:
+        """What is different `to` a revision or a moment (None: now), from another; each list names `limit` at most.
+
+        Raises Malformed when `from_` comes after `to`.
+        """
+        await self._ready(from_, "from")
+        await self._ready(to, "to")
+        limit = min(limit, LISTED_MAX)
+        with self.live.durable:
+            before, after = self._past(from_, "from"), self._past(to, "to")
+            found = difference(before, after)
+            turns = [turned(after, each, limit) for each in (found.fallen, found.revived)]
+            span = as_of(self.live, before), as_of(self.live, after)
+        picked = await self.store.pick(self.name, listed(found, limit))
+        with self.live.durable as index:
+            return shown_difference(Reader(Past(index, after.upto, after.clock_us)), span, found, picked, turns)
+
+    async def compare(
+        self,
+        other: LedgerService,
+        *,
+        at: str | None = None,
+        other_at: str | None = None,
+        limit: int = CHANGE_FIRST_MAX,
+    ) -> LedgerComparison:
+        """What is different of the current versions of all keys, here and in another ledger; each as of a past."""
+        here, ours = await self._standings(at, "at")
+        there, theirs = await other._standings(other_at, "other_at")
+        # Beside the event loop, which has others to answer: nobody else has these.
+        return await asyncio.to_thread(shown_comparison, (here, there), ours, theirs, min(limit, LISTED_MAX))
+
+    async def _standings(self, at: str | None, field: str) -> tuple[AsOf, dict[str, Standing]]:
+        await self._ready(at, field)
+        with self.live.durable:
+            past = self._past(at, field)
+        return as_of(self.live, past), await standings(self.live, past.upto, past.clock_us)
 
     async def causes(
         self, ref: str, depth: int | None = None, limit: int = GRAPH_NODES_MAX, *, at: str | None = None
@@ -453,15 +524,29 @@ class LedgerService:
         index = self.live.index
         index.advance(self.clock())
         return Reader(
-            index if at is None else past(index, self.tagged.known(at) or at),
+            index if at is None else self._then(at),
             None if max_age_s is None else int(min(max_age_s, AGE_S_MAX) * SECOND),
         )
 
-    async def _ready(self, at: str | None) -> None:
+    async def _ready(self, at: str | None, field: str = "at") -> None:
         """Make sure that a read may answer, as of now or `at` a revision."""
         if at is not None and names_revision(at):
-            await self.follower.reach(at, "at")
+            await self.follower.reach(at, field)
         await self.follower.refresh()
+
+    def _past(self, at: str | None, field: str) -> Past:
+        """The same as a past, even if it is now: it stays what it was while the ledger goes on."""
+        index = self.live.index
+        index.advance(self.clock())
+        return Past(index, index.upto, index.clock_us) if at is None else self._then(at, field)
+
+    def _then(self, at: str, field: str = "at") -> Past:
+        return past(self.live.index, self.tagged.known(at) or at, field)
+
+    async def _head_at(self, at: str) -> Head:
+        with self.reading(at=at) as reader:
+            upto = reader.index.upto
+        return head_after((await self.store.pick(self.name, [upto]))[0]) if upto else EMPTY
 
     async def _views(self, seqs: Sequence[int], *, content: bool = True, at: str | None = None) -> list[EntryView]:
         return [seen.view for seen in await self.seen(seqs, content=content, at=at)]

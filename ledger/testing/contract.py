@@ -23,6 +23,7 @@ from ledger.testing.laws.acts import Acts
 from ledger.testing.laws.answering import Idempotency
 from ledger.testing.laws.barrier import Barrier
 from ledger.testing.laws.causes import Causes
+from ledger.testing.laws.differing import Differing
 from ledger.testing.laws.keeping import Carrying, Chain, History
 from ledger.testing.laws.naming import Contents, Disclosure, References
 from ledger.testing.laws.passing import Ageing, Diverging, Expiring
@@ -64,6 +65,7 @@ class LedgerContract(
     StaleGround,
     Causes,
     Chain,
+    Differing,
     History,
     Tagging,
     Idempotency,

@@ -27,6 +27,13 @@ class Step(NamedTuple):
     reason: str | None
 
 
+def reason_of(flags: int, valid: int) -> str | None:
+    """Why an edition in such a state is stale, its age aside: the first reason that holds. None if it is fresh."""
+    if flags:
+        return _REASON_OF_FLAG[flags & -flags]
+    return None if valid else _UNSUPPORTED
+
+
 class Reader:
     """Reads an index as of its clock; with `max_age_us`, dependencies not verified since then count as fallen."""
 
@@ -146,13 +153,9 @@ class Reader:
     def reason(self, edition: int) -> str | None:
         """Why an edition is stale: the first reason that holds. None if it is fresh."""
         index = self.index
-        flags = index.flags[edition]
-        if flags:
-            return _REASON_OF_FLAG[flags & -flags]
-        if not index.valid[edition]:
-            return _UNSUPPORTED
-        if self.cutoff_us is None or index.checked_floor(edition) >= self.cutoff_us:
-            return None
+        reason = reason_of(index.flags[edition], index.valid[edition])
+        if reason is not None or self.cutoff_us is None or index.checked_floor(edition) >= self.cutoff_us:
+            return reason
         return _UNSUPPORTED if index.support_floor(edition) < self.cutoff_us else _UNVERIFIED
 
     def has_fallen(self, edition: int) -> bool:
@@ -289,10 +292,10 @@ class Reader:
         if key == NONE:
             return
         yield from (one.seq for one in index.effective_supersessions(key))
-        if index.current[key] > edition:
-            younger = index.younger[edition]
-            while _wrong_from_birth(index, younger):
-                younger = index.younger[younger]
+        younger = index.younger[edition]
+        while younger != NONE and _wrong_from_birth(index, younger):
+            younger = index.younger[younger]
+        if younger != NONE:
             yield index.birth[younger]
 
     def _fallen_premises(self, row: int) -> list[int]:

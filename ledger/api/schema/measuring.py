@@ -35,7 +35,7 @@ from graphql import (
 
 from ledger.api.schema.limits import Limits, within
 
-SIZES = {"first": "page_max", "limit": "nodes_max", "refs": "refs_max", "commands": "commands_max"}
+SIZES = {"first": "page_max", "last": "page_max", "limit": "nodes_max", "refs": "refs_max", "commands": "commands_max"}
 """Arguments that say how long the list below them may be, by a number or by their own length; and what limits them."""
 
 LIST_ASSUMED = 4
@@ -174,7 +174,7 @@ class _Ruler:
     def _unless_told(self, definition: GraphQLField | None) -> int | None:
         """How long it is by default."""
         arguments = {} if definition is None else definition.args
-        if "first" in arguments:
+        if "first" in arguments or "last" in arguments:
             return self.limits.page_default
         return self.limits.nodes_max if "limit" in arguments else None
 

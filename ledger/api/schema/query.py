@@ -18,6 +18,7 @@ from ledger.api.schema.answers import (
     shown_slice,
 )
 from ledger.api.schema.arguments import At, EntryFilter, LedgerName, Ref, arg
+from ledger.api.schema.comparing import Comparisons
 from ledger.api.schema.desk import Operation
 from ledger.api.schema.entries import Entry, shown_verdict
 from ledger.api.schema.limits import not_over, page_size, within
@@ -38,7 +39,7 @@ Most = Annotated[int | None, arg("How many nodes to show at most.")]
 
 
 @strawberry.type(description="Reads. A reference that cannot be resolved gives null, and an error with its code.")
-class Query:
+class Query(Comparisons):
     @strawberry.field(description="The entry a reference names. `@42` names an event itself.")
     async def entry(self, info: Info, ref: Ref, ledger: LedgerName = "main", at: At = None) -> Entry | None:
         found: Entry = await (await info.context.desk(ledger, at)).named(ref)

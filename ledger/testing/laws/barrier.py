@@ -127,6 +127,8 @@ class Barrier:
             lambda token: ledger.entry("a", at_least=token),
             lambda token: ledger.entries(at_least=token),
             lambda token: ledger.history("a", at_least=token),
+            lambda token: ledger.diff(f"{desk.name}@0.00000000", at_least=token),
+            lambda token: ledger.compare(desk.name, at_least=token),
             lambda token: ledger.causes("a", at_least=token),
             lambda token: ledger.consequences("a", at_least=token),
             lambda token: ledger.remediation(at_least=token),

@@ -197,6 +197,20 @@ class History:
         before = await page.ledger.check(["p"], at=format_moment(begun_us - 1))
         assert (before.verdicts[0].reason, before.revision) == ("not_found", f"{page.ledger.name}@0.00000000")
 
+    async def test_what_expires_together_has_expired_before_it_is_noted(self, page: Page) -> None:
+        """Law 7: as of the entry that notes one expiry, all that expired by then has, noted or not."""
+        await page("""
+            record     dependency p 1 valid_until +10s       -> @1 recorded fresh
+            record     dependency q 1 valid_until +10s       -> @2 recorded fresh
+            record     belief b 1 because q                  -> @3 recorded fresh
+            wait       20s
+            record     dependency r 1                        -> @6 recorded fresh
+        """)
+        noted, another, _ = await page.ledger.entries(after=3)
+        assert (noted.kind, noted.targets, another.targets) == ("expiry", ("p@1",), ("q@1",))
+        report = await page.ledger.check(["p", "q", "b"], at=f"{page.ledger.name}@4.{noted.hash[:8]}")
+        assert [verdict.reason for verdict in report.verdicts] == ["expired", "expired", "unsupported"]
+
     async def test_every_read_as_of_a_revision(self, page: Page, desk: Desk) -> None:
         """Law 12: every read `at` a revision answers what it answered when that was the last one."""
         told = {}

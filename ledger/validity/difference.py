@@ -1,0 +1,96 @@
+"""What two pasts of a ledger have different, and what made it so: from the trail, never by looking at all there is.
+
+The cost is that of the entries and changes between the two, and of what is asked of the answer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from ledger.errors import Malformed
+from ledger.validity.index import VALID, Index
+from ledger.validity.lookup import KIND_CODES
+from ledger.validity.past import Past
+
+_WITHDRAWN, _REINSTATED = KIND_CODES["revocation"], KIND_CODES["reinstatement"]
+
+
+class Happening(NamedTuple):
+    """What made a change: an entry, or (0) time that passed: a limit was reached."""
+
+    moment_us: int
+    entry: int
+
+
+class Turn(NamedTuple):
+    """An edition that stands at one of the pasts alone, and the moment of the timeline since which that is so."""
+
+    edition: int
+    moment: int
+
+
+class Difference(NamedTuple):
+    """Entries between two pasts by what they are, and editions known at both by what became of them; in order."""
+
+    recorded: list[int]  # versions that began an edition
+    amended: list[int]  # versions that joined one
+    withdrawn: list[int]
+    reinstated: list[int]
+    noted: list[int]  # verifications, added support, attempts, expiries
+    fallen: list[Turn]
+    revived: list[Turn]
+
+
+def difference(before: Past, after: Past) -> Difference:
+    """What is different `after`. Raises Malformed if that is before `before`. Both are of one index."""
+    if (before.upto, before.clock_us) > (after.upto, after.clock_us):
+        raise Malformed("from comes after to: what is asked for is what changed from one to the other", field="from")
+    found = Difference([], [], [], [], [], *_turns(before, after))
+    for seq in range(before.upto + 1, after.upto + 1):
+        if after.is_record(seq):
+            (found.recorded if after.birth[after.edition[seq]] == seq else found.amended).append(seq)
+        elif after.kind[seq] == _WITHDRAWN:
+            found.withdrawn.append(seq)
+        elif after.kind[seq] == _REINSTATED:
+            found.reinstated.append(seq)
+        else:
+            found.noted.append(seq)
+    return found
+
+
+def _turns(before: Past, after: Past) -> tuple[list[Turn], list[Turn]]:
+    """What fell and what revived, in the order of what made it so."""
+    index, between = before.today, slice(before.changes, after.changes)
+    places, states = index.changes.place[between], index.changes.before[0][between]
+    # Of several changes of an edition the first one counts: it says what was before. Put in last, it stays.
+    stood = dict(zip(reversed(places), reversed(states), strict=True))
+    born = bisect_right(index.birth, before.upto)  # editions from here on were not there before
+    turned = sorted(
+        (moment_of(index, _last_turn(after, edition)), edition)
+        for edition, state in stood.items()
+        if edition < born and bool(state & VALID) != bool(after.valid[edition])
+    )
+    fallen = [Turn(edition, moment) for moment, edition in turned if stood[edition] & VALID]
+    return fallen, [Turn(edition, moment) for moment, edition in turned if not stood[edition] & VALID]
+
+
+def _last_turn(past: Past, edition: int) -> int:
+    """The change by which an edition last fell or revived; there must have been one."""
+    trail, stands = past.today.changes, bool(past.valid[edition])
+    change = trail.last[edition]
+    while change >= past.changes or bool(trail.before[0][change] & VALID) == stands:
+        change = trail.earlier[change]
+    return change
+
+
+def moment_of(index: Index, change: int) -> int:
+    """The moment of the timeline that a change of the trail belongs to."""
+    return bisect_right(index.timeline.changes, change) - 1
+
+
+def happening_of(index: Index, moment: int) -> Happening:
+    """What happened at a moment of the timeline."""
+    seq, clock_us = index.timeline.seq[moment], index.timeline.clock_us[moment]
+    # Time passes behind an entry: at a later moment than that was recorded.
+    return Happening(clock_us, seq if index.recorded_us[seq] == clock_us else 0)
