@@ -291,6 +291,19 @@ async def test_what_nobody_foresaw_is_not_told(caplog: pytest.LogCaptureFixture)
         assert "hunter2" in caplog.text
 
 
+async def test_an_answer_that_is_not_of_its_type_is_our_fault(
+    ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_: Ledgers) -> list[Any]:
+        return [{"secret": 1}]
+
+    monkeypatch.setattr(Ledgers, "names", broken)
+    error = await refused(ledgers, "{ ledgers }")
+    assert error == {"message": error["message"], "code": "internal", "retry": False}
+    assert "secret" not in str(error)
+    assert "secret" in caplog.text
+
+
 async def test_a_ledger_that_cannot_be_is_refused(ledgers: Ledgers) -> None:
     text = f'mutation {{ revoke(ledger: "No!", input: {{ target: "a" }}) {{ {ERROR} }} }}'
     error = (await ask(ledgers, text))["revoke"]

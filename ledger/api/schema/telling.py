@@ -36,6 +36,8 @@ def _known(error: GraphQLError) -> LedgerError:
     match error.original_error:
         case LedgerError() as ours:
             return ours
+        case GraphQLError(nodes=None, original_error=None) if error.path is not None:
+            pass  # what we answer is not what the schema says it is: the caller cannot help it
         case GraphQLError() as inner:
             return _known(inner)
         case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
