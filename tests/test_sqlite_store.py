@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
+import orjson
 import pytest
 
 from ledger import AsyncLedger, Ledger
-from ledger.errors import NoSuchDatabase
-from ledger.model.entry import Head
+from ledger.errors import Locked, NoSuchDatabase, NotCurrent
+from ledger.model.canonical import digest_of
+from ledger.model.entry import EMPTY, Belief, Head, Sealed, seal
+from ledger.store.base import NodeState
 from ledger.store.sqlite import SqliteStore
 from ledger.testing.log import Log, head_of
 
@@ -60,7 +63,7 @@ async def test_what_was_acknowledged_is_read(file: Path) -> None:
     log = Log(lambda: _opened(file))
     store = await log.open()
     entries = log.entries(200)
-    head = Head(0, bytes(32), 0)
+    head = EMPTY
     for number, sealed in enumerate(entries, start=1):
         await store.append("main", head, [sealed])
         head = head_of(sealed)
@@ -76,7 +79,7 @@ async def test_a_file_is_read_while_it_is_made(tmp_path: Path) -> None:
         log = Log(lambda file=file: _opened(file))
         maker, reader = await log.open(), await log.open()
         (sealed,) = log.entries(1)
-        making = asyncio.create_task(maker.append("main", Head(0, bytes(32), 0), [sealed]))
+        making = asyncio.create_task(maker.append("main", EMPTY, [sealed]))
         seen = [await store.head("main") for store in (reader, maker)]
         while not making.done():
             seen.append(await reader.head("main"))
@@ -94,7 +97,7 @@ async def test_closing_waits_for_what_is_under_way_and_leaves_no_file_open(file:
     log = Log(lambda: _opened(file))
     entries = log.entries(2)
     await store.open(create=True)
-    await store.append("main", Head(0, bytes(32), 0), entries[:1])
+    await store.append("main", EMPTY, entries[:1])
     with locked(file):
         writing = asyncio.create_task(store.append("main", head_of(entries[0]), entries[1:]))
         reading = asyncio.create_task(store.read("main", 0))
@@ -133,6 +136,68 @@ async def test_a_file_that_became_another(file: Path) -> None:
             await ledger.record("dependency", 1, key="a")
         with pytest.raises(NoSuchDatabase):
             await ledger.check(["a"])
+
+
+class Late(SqliteStore):
+    """Beside another process that is first each time, unless it is kept out."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        self.other = SqliteStore(file, busy_timeout_s=0.0)
+        self.tries = 0
+
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
+        self.tries += 1
+        assert self.tries < 20, "it is never its turn"
+        with contextlib.suppress(Locked):
+            await self.intrude(ledger)
+        await super().append(ledger, expects, entries, states)
+
+    async def intrude(self, ledger: str) -> None:
+        head = await self.other.head(ledger) or EMPTY
+        entry = Belief(
+            seq=head.seq + 1,
+            batch=head.seq + 1,
+            recorded_at_us=max(head.recorded_at_us, 1),
+            key="intruder",
+            version=head.seq + 1,
+            digest=digest_of(1),
+        )
+        await self.other.append(ledger, head, [seal(entry, head.hash, "1")])
+
+
+@pytest.fixture
+async def late(file: Path) -> AsyncIterator[Late]:
+    store = Late(file)
+    yield store
+    await store.other.close()
+
+
+async def test_who_was_too_late_once_is_in_time_then(late: Late) -> None:
+    """However long it takes to judge: other processes wait for that."""
+    async with AsyncLedger.open(late) as ledger:
+        lines = [orjson.dumps({"op": "record", "kind": "belief", "key": f"k/{n}", "content": n}) for n in range(50)]
+        await ledger.import_lines(lines, atomic=True)
+        assert late.tries == 2
+        assert [entry.key for entry in await ledger.entries()][:2] == ["intruder", "k/0"]
+        assert (await ledger.audit()).ok
+
+
+async def test_others_are_kept_out_no_longer_than_needed(late: Late) -> None:
+    """
+    judged anew it records something   -> they may write when that is done
+    judged anew it is refused          -> they may write at once
+    """
+    async with AsyncLedger.open(late) as ledger:
+        await ledger.record("belief", 1, key="a")
+        await late.intrude("main")
+        with pytest.raises(NotCurrent):
+            await ledger.record("belief", 2, key="intruder", expects=3)
+        assert late.tries == 3
+        await late.intrude("main")
+        assert [entry.key for entry in await ledger.entries()] == ["intruder", "a", *["intruder"] * 3]
 
 
 async def _opened(file: Path) -> SqliteStore:

@@ -158,6 +158,15 @@ class SqliteStore(Store):
         with self._translated():
             await self._writing.run(write)
 
+    async def hold(self) -> None:
+        with self._translated():
+            await self._writing.run(_begin)
+
+    async def release(self) -> None:
+        if self._writing.connected:
+            with self._translated():
+                await self._writing.run(_roll_back)
+
     async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
         query = _READ.format(columns=_COLUMNS + ", e.content" * content)
 
@@ -335,14 +344,24 @@ def _create(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
+    _begin(connection)
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Be the one who writes; perhaps we are already (`hold`)."""
+    if not connection.in_transaction:
+        connection.execute("BEGIN IMMEDIATE")
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
