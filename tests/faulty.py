@@ -32,10 +32,10 @@ class FaultyStore(MemoryStore):
                 await super().append(ledger, expects, entries)
                 raise Unavailable("committed, but the answer was lost on purpose")
             case "another writer was first":
-                await self._intrude(ledger)
+                await intrude(self, ledger)
             case "both":
                 await super().append(ledger, expects, entries)
-                await self._intrude(ledger)
+                await intrude(self, ledger)
                 raise Unavailable("committed, another wrote behind it, and the answer was lost on purpose")
         await super().append(ledger, expects, entries)
 
@@ -50,14 +50,15 @@ class FaultyStore(MemoryStore):
         self.faults.append(self.random.choice(kinds))
         return self.faults[-1]
 
-    async def _intrude(self, ledger: str) -> None:
-        """Another process writes an entry of its own."""
-        head = await self.head(ledger) or EMPTY
-        form = canonical_content({"intruder": head.seq})
-        entry = Belief(
-            seq=head.seq + 1,
-            batch=head.seq + 1,
-            recorded_at_us=max(head.recorded_at_us, 1),
-            digest=digest_of_bytes(form),
-        )
-        await super().append(ledger, head, [seal(entry, head.hash, form.decode())])
+
+async def intrude(store: MemoryStore, ledger: str) -> None:
+    """Another process writes an entry of its own."""
+    head = await store.head(ledger) or EMPTY
+    form = canonical_content({"intruder": head.seq})
+    entry = Belief(
+        seq=head.seq + 1,
+        batch=head.seq + 1,
+        recorded_at_us=max(head.recorded_at_us, 1),
+        digest=digest_of_bytes(form),
+    )
+    await MemoryStore.append(store, ledger, head, [seal(entry, head.hash, form.decode())])

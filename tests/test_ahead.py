@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from faulty import FaultyStore
+from faulty import FaultyStore, intrude
 from histories import ALL_REFS, Author
 
 from ledger import AsyncLedger
@@ -233,6 +233,83 @@ async def _patiently(ask: Any) -> Any:
         except LedgerError as error:
             assert error.retry, error
             await asyncio.sleep(0)
+
+
+class Beside(MemoryStore):
+    """Another process writes all the while: it is first whenever so many commands are judged before a commit."""
+
+    def __init__(self, first_at: int) -> None:
+        super().__init__()
+        self.first_at = first_at
+        self.groups: list[int] = []
+
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
+        self.groups.append(len(entries))
+        assert len(self.groups) < 200, "it comes to no end"
+        await asyncio.sleep(0)
+        if len(entries) >= self.first_at:
+            await intrude(self, ledger)
+        await super().append(ledger, expects, entries, states)
+
+
+async def test_an_import_beside_another_writer_goes_on_in_smaller_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And in large ones again when that is over."""
+    monkeypatch.setattr(committer, "SLICE_COMMANDS", 250)
+    store = Beside(first_at=100)
+    async with AsyncLedger.open(store) as ledger:
+        await ledger.import_lines([orjson.dumps(document(number)) for number in range(3_000)])
+        assert max(store.groups) == 1_000
+        assert len(store.groups) < 100
+        store.groups.clear()
+        store.first_at = 10_000
+        await ledger.import_lines([orjson.dumps(document(number)) for number in range(3_000, 10_000)])
+        assert max(store.groups) == 1_000
+        entries = await ledger.entries(limit=20_000)
+        assert [entry.key for entry in entries if entry.key] == [f"d/{number}" for number in range(10_000)]
+        assert (await ledger.audit()).ok
+
+
+async def test_a_batch_larger_than_what_a_group_takes_now_is_not_split() -> None:
+    store = Beside(first_at=20)
+    async with AsyncLedger.open(store) as ledger:
+        await ledger.import_lines([orjson.dumps(document(number)) for number in range(100)])
+        store.first_at = 10_000
+        batch = [orjson.dumps(document(number)) for number in range(100, 300)]
+        await asyncio.gather(
+            ledger.record("belief", 1), ledger.import_lines(batch, atomic=True), ledger.record("belief", 1)
+        )
+        assert max(store.groups) >= 200
+        assert (await ledger.audit()).ok
+
+
+async def test_who_comes_while_others_are_let_in_again_is_not_forgotten() -> None:
+    class Held(MemoryStore):
+        """Lets others in again only when it is let."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+        async def append(self, ledger: str, *given: Any) -> None:
+            if not await self.head(ledger):
+                await intrude(self, ledger)
+            await super().append(ledger, *given)
+
+        async def release(self) -> None:
+            self.asked.set()
+            await self.let.wait()
+
+    store = Held()
+    async with AsyncLedger.open(store) as ledger:
+        first = asyncio.create_task(ledger.record("belief", 1))
+        await store.asked.wait()
+        second = asyncio.create_task(ledger.record("belief", 2))
+        await turns()
+        store.let.set()
+        async with asyncio.timeout(10):
+            assert [(await one).entry for one in (first, second)] == ["@2", "@3"]
 
 
 class Kind(enum.StrEnum):

@@ -26,9 +26,13 @@ from graphql import (
     ObjectFieldNode,
     ObjectValueNode,
     SelectionSetNode,
+    TypeInfo,
+    TypeInfoVisitor,
     Visitor,
     build_schema,
     execute_sync,
+    get_named_type,
+    is_leaf_type,
     parse,
     print_ast,
     visit,
@@ -64,26 +68,33 @@ HISTORY: list[dict[str, Any]] = [
     {"op": "record", "kind": "context", "key": "gone", "content": "secret"},
 ]
 KNOWN: dict[str, list[Any]] = {
-    "ledger": ["main", "main", "main", "other"],
-    "name": ["main", "other"],
-    "after": ["Mw", "MC4z", "x"],  # of entries, of remediation, of nothing
-    "atLeast": ["main@0.00000000", "main@3.00000000", "main@99.00000000"],
-    "first": [7, 1, 500, 0, -1],
-    "input.digest": [digest_of({"limit": 300}), digest_of([1, "é"]), "sha256:0"],
-    "input.expects": [0, 1, 2],
-    "input.lifts[*]": ["@9", "@8", "mine"],
+    "*.*.ledger": [*["main"] * 9, "other"],
+    "*.ledger.name": ["main", "other"],
+    "*.entries.after": ["MQ", "Mw", "x"],  # after @1, after @3, no cursor
+    "*.remediation.after": ["MC4x", "MC4z", "x"],
+    "*.freshness.atLeast": ["main@0.00000000", "main@3.00000000", "main@99.00000000"],
+    "*.*.first": [7, 1, 500, 0],
+    "*.*.depth": [1, 5, -1],
+    "*.*.limit": [1, 1_000, 0],
+    "*.*.maxAgeS": [0, 1_000, -1],
+    "*.*.input.actor": ["ann", "bob", ""],
+    "*.*.input.idempotencyKey": [f"key-{number}" for number in range(50)],
+    "*.*.input.digest": [digest_of({"limit": 300}), digest_of([1, "é"]), "sha256:0"],
+    "*.*.input.expects": [0, 1, 2],
+    "*.*.input.lifts[*]": ["@9", "@8", "mine"],
 }
 """What text at random would never hit, by argument."""
 
 REFS = ["ground", "ground@1", "belief", "act", "other", "gone", "nowhere", *(f"@{seq}" for seq in range(1, 16)), "@"]
-MOMENTS = ["2020-01-01T00:00:00Z", "2100-01-01T00:00:00+01:00", "2026-01-01"]
+MOMENTS = ["2020-01-01T00:00:00Z", "2020-01-02T01:00:00.123456+01:00", "2100-01-01T00:00:00Z", "2020-01-01"]
 
 
-def _config() -> SchemathesisConfig:
+def _config(mode: str) -> SchemathesisConfig:
     return SchemathesisConfig.from_dict(
         {
+            "generation": {"mode": mode},
             "dictionaries": {argument: {"values": values} for argument, values in KNOWN.items()},
-            "parameters": {f"*.*.{argument}": {"dictionary": argument, "probability": 0.9} for argument in KNOWN},
+            "parameters": {argument: {"dictionary": argument, "probability": 0.9} for argument in KNOWN},
         }
     )
 
@@ -103,18 +114,20 @@ schemathesis.graphql.scalar(
     "DateTime", (st.sampled_from(MOMENTS) | st.datetimes().map(lambda found: f"{found.isoformat()}Z")).map(nodes.String)
 )
 schemathesis.graphql.scalar("JSON", PLAIN | LISTS | OBJECTS)
-SCHEMA = schemathesis.graphql.from_path(SDL, config=_config())
+VALID = schemathesis.graphql.from_path(SDL, config=_config("positive"))
+INVALID = schemathesis.graphql.from_path(SDL, config=_config("negative"))
 
 
 def _answering_schema() -> GraphQLSchema:
     """The schema, to hold answers against: moments are told in one form only."""
     schema = build_schema(SDL.read_text(encoding="utf-8"))
-    schema.type_map["DateTime"].serialize = lambda text: format_moment(parse_moment(text))  # type: ignore[attr-defined]
+    schema.type_map["DateTime"].coerce_output_value = lambda text: format_moment(parse_moment(text))  # type: ignore[attr-defined]
     return schema
 
 
 ANSWERING = _answering_schema()
 DOCUMENTED = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE))
+ROOTS = (ANSWERING.query_type, ANSWERING.mutation_type)
 INSIDE = re.compile(r"Traceback|\.py\b|sqlite3?\.|neo4j\.|strawberry|graphql-core|asyncio| object at 0x|Error\(")
 
 
@@ -138,30 +151,50 @@ def carried_out() -> Iterator[Counter[str]]:
     assert all(tally.values()), tally
 
 
-@SCHEMA.parametrize()
+@VALID.parametrize()
 @settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_asked_is_answered_as_the_schema_says(
     case: schemathesis.Case[Any], url: str, carried_out: Counter[str]
 ) -> None:
-    wanted = case.meta is None or case.meta.generation.mode.is_positive
-    if wanted:
-        case.body = print_ast(visit(parse(str(case.body)), _Asked()))
+    types = TypeInfo(ANSWERING)
+    case.body = print_ast(visit(parse(str(case.body)), TypeInfoVisitor(types, _Asked(types))))
+    told = answer_to(case, url)
+    if "data" in told:
+        assert_as_asked(case.body, told)
+    carried_out[case.operation.label.partition(".")[0]] += _is_carried_out(told)
+
+
+@INVALID.parametrize()
+@settings(max_examples=10, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_the_schema_does_not_allow_is_refused(case: schemathesis.Case[Any], url: str) -> None:
+    assert answer_to(case, url)["errors"]
+
+
+def answer_to(case: schemathesis.Case[Any], url: str) -> dict[str, Any]:
+    """What is answered: JSON in any case, whose errors tell nothing of what happened inside."""
     answer = case.call(base_url=url)
     assert (answer.status_code, answer.headers["content-type"]) == (200, ["application/json"])
     case.validate_response(answer, checks=[response_schema_conformance, negative_data_rejection])
-    told = answer.json()
+    told: dict[str, Any] = answer.json()
     for error in told.get("errors", []):
         assert_told_outside(error)
-    if "data" in told:
-        assert_as_asked(str(case.body), told)
-    carried_out[case.operation.label.partition(".")[0]] += wanted and _is_carried_out(told)
+    return told
 
 
 class _Asked(Visitor):
-    """Asks for every type's name, which says what an answer must hold; and for one command at a time."""
+    """Asks for more than Schemathesis, which is sparing: the leaves of every type; near the root, of what it leads to
+    as well. And for the name of the type, which says what an answer must hold.
+    """
 
-    def enter_selection_set(self, node: SelectionSetNode, *_: Any) -> SelectionSetNode:
-        return SelectionSetNode(selections=(*node.selections, FieldNode(name=NameNode(value="__typename"))))
+    def __init__(self, types: TypeInfo) -> None:
+        super().__init__()
+        self.types = types
+
+    def leave_selection_set(self, node: SelectionSetNode, *where: Any) -> SelectionSetNode:
+        parent = self.types.get_parent_type()
+        deep = sum(isinstance(one, SelectionSetNode) for one in where[-1])
+        more = () if parent in ROOTS else _selected(parent, further=deep <= 2)
+        return SelectionSetNode(selections=(*node.selections, *more, TYPE_NAME))
 
     def enter_argument(self, node: ArgumentNode, *_: Any) -> ArgumentNode:
         """Schemathesis does not know `@oneOf`."""
@@ -170,6 +203,18 @@ class _Asked(Visitor):
         given = (_one_of(value.fields) for value in node.value.values if isinstance(value, ObjectValueNode))
         values = tuple(ObjectValueNode(fields=fields) for fields in given if fields)
         return ArgumentNode(name=node.name, value=ListValueNode(values=values))
+
+
+def _selected(type_: Any, *, further: bool) -> Iterator[FieldNode]:
+    for name, field in getattr(type_, "fields", {}).items():  # a union has none
+        target = get_named_type(field.type)
+        if is_leaf_type(target):
+            yield FieldNode(name=NameNode(value=name))
+        elif further and (inner := tuple(_selected(target, further=False))):
+            yield FieldNode(name=NameNode(value=name), selection_set=SelectionSetNode(selections=(*inner, TYPE_NAME)))
+
+
+TYPE_NAME = FieldNode(name=NameNode(value="__typename"))
 
 
 def _one_of(fields: tuple[ObjectFieldNode, ...]) -> tuple[ObjectFieldNode, ...]:

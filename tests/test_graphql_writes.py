@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.api.schema import Limits
+from ledger.api.schema.desk import Desk
 from ledger.app import open_ledgers
 from ledger.errors import Full, LedgerError, Unavailable
 from ledger.model.entry import Head
@@ -289,6 +290,33 @@ async def test_what_nobody_foresaw_is_not_told(caplog: pytest.LogCaptureFixture)
         assert error == {"message": error["message"], "code": "internal", "retry": False}
         assert "hunter2" not in str(error)
         assert "hunter2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("broken", "asked"), [((Ledgers, "names"), "{ ledgers }"), ((Desk, "named"), '{ entry(ref: "a") { id } }')]
+)
+async def test_an_answer_that_is_not_of_its_type_is_our_fault(
+    broken: tuple[type, str],
+    asked: str,
+    ledgers: Ledgers,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def answers(*_: Any) -> list[Any]:
+        return [{"secret": 1}]
+
+    await record(ledgers, "a")
+    monkeypatch.setattr(*broken, answers)
+    error = await refused(ledgers, asked)
+    assert error == {"message": error["message"], "code": "internal", "retry": False}
+    assert "secret" not in str(error)
+    assert "an operation failed" in caplog.text
+
+
+async def test_nothing_for_what_must_be_given_is_the_callers(ledgers: Ledgers) -> None:
+    """Which shows only when the operation is carried out: the variable has a default, and may be null."""
+    error = await refused(ledgers, 'query ($name: String = "main") { ledger(name: $name) { head } }', name=None)
+    assert error["code"] == "malformed"
 
 
 async def test_a_ledger_that_cannot_be_is_refused(ledgers: Ledgers) -> None:

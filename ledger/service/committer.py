@@ -2,7 +2,7 @@
 
 A Neo4j commit costs 2-4 ms whatever it holds, so one committer a ledger collects what came while the last commit was
 under way. One caller's refusal does not touch the others. The store compares and sets the head: when another process
-was first, the group catches up and is judged anew.
+was first, the group catches up and is judged anew, with others kept out where the store can, and in smaller parts.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ from ledger.validity.verdicts import Reader
 
 GROUP_COMMANDS_MAX = 1_000
 """Commands a commit collects before it stops taking more: 5,000 were no faster on Neo4j. One batch is never split."""
+
+GROUP_COMMANDS_MIN = 10
+"""What it takes at least, however often another process was first: they are judged in less time than a commit takes."""
 
 GROUP_CHARS_MAX = 16_000_000
 """Content a commit collects at most: the server holds all of a transaction in its heap."""
@@ -90,6 +93,7 @@ class _Group:
     remembered: dict[str, Remembered] = field(default_factory=dict)  # by idempotency key; its own commands too
     room: int = GROUP_COMMANDS_MAX
     chars: int = GROUP_CHARS_MAX
+    begun: bool = False
 
     @property
     def end(self) -> Head:
@@ -124,6 +128,8 @@ class Committer:
         self._enough: asyncio.Future[None] | None = None  # is set when as many wait as are waited for
         self._wanted = SLICE_COMMANDS
         self._last = (0, 0.0)  # how many callers the last commit answered, and the seconds it took
+        self._room = GROUP_COMMANDS_MAX  # what the next group takes
+        self._held = False  # whether others may have to wait for us
         self._gathering: _Group | None = None  # being judged
         self._committing: _Group | None = None
 
@@ -165,6 +171,13 @@ class Committer:
                 await asyncio.shield(self._task)
 
     async def _run(self) -> None:
+        while self._waiting:
+            await self._commit_waiting()
+            if self._held:
+                self._held = False
+                await self.store.release()
+
+    async def _commit_waiting(self) -> None:
         commit: asyncio.Task[None] | None = None
         while self._waiting:
             full = self._gathering is not None and self._gathering.is_full
@@ -216,7 +229,7 @@ class Committer:
             except Exception as error:
                 self._fail(set(self._waiting), error)
                 return
-            self._gathering = _Group(self.live.ahead)
+            self._gathering = _Group(self.live.ahead, room=self._room)
         group = self._gathering
         taken = self._take(group)
         try:
@@ -235,9 +248,10 @@ class Committer:
             commands: list[Command] = []
             for command in submission.commands[submission.judged : submission.judged + room]:
                 size = _size(command)
-                if size > group.room < GROUP_COMMANDS_MAX:
+                if group.begun and size > group.room:
                     group.room = 0  # it opens the next group
                     break
+                group.begun = True
                 commands.append(command)
                 group.room -= size
                 group.chars -= _chars(command)
@@ -356,13 +370,18 @@ class Committer:
                 await commit
                 self.live.take_in(group.entries)
             except HeadMoved:
+                # The longer a group takes to be judged, the likelier is another process to be first again.
+                self._room = max(self._room // 2, GROUP_COMMANDS_MIN)
                 self._void(group)
+                self._held = True
+                await self.store.hold()
                 await self.live.catch_up()
                 return
         except Exception as error:
             self._void(group)
             self._fail(group.submissions, error)
             return
+        self._room = min(2 * self._room, GROUP_COMMANDS_MAX)
         for submission, answer in group.answers:
             submission.answers.append(answer)
         for submission, refusal in group.refusals:

@@ -84,6 +84,15 @@ class Store(ABC):
     async def tags(self, ledger: str) -> list[Tag]:
         """All tags of a ledger, sorted by name; none if it does not exist."""
 
+    async def hold(self) -> None:  # noqa: B027
+        """Keep other processes from writing until the next `append`, or `release`: for who was too late once.
+
+        A courtesy of engines that have a lock for it; `append` compares the head all the same. Raises Locked.
+        """
+
+    async def release(self) -> None:  # noqa: B027
+        """Let others write again, if nothing is to be appended."""
+
     def moved(self, ledger: str, seen: Head) -> bool:
         """Whether the ledger may have grown past `seen`. Costs microseconds, never waits, may say yes needlessly."""
         return False

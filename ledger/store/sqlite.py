@@ -1,7 +1,8 @@
 """The embedded default: one SQLite file, safe with several processes on it (WAL, synchronous=FULL).
 
-Writes go through one connection in a thread of their own, so that checks stay responsive while the disk syncs. A second
-connection asks `PRAGMA data_version` before each read (5-8 µs), which shows what another process wrote.
+Writes go through one connection in a thread of its own, so that checks stay responsive while the disk syncs; reads go
+through another, since a write may wait seconds for another process, and a read for nobody. A third connection asks
+`PRAGMA data_version` before each read (5-8 µs), which shows what another process wrote.
 """
 
 from __future__ import annotations
@@ -120,28 +121,35 @@ class SqliteStore(Store):
     def __init__(self, path: str | Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = Path(path)
         self.busy_timeout_s = busy_timeout_s
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-sqlite")
-        self._connection: sqlite3.Connection | None = None
+        self._writing = _Line("ledger-sqlite-writing", self._connect_writer)
+        self._reading = _Line("ledger-sqlite-reading", self._connect_reader)
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
         self._versions_seen: dict[str, tuple[int, Head]] = {}
 
     async def open(self, *, create: bool) -> None:
-        await self._in_thread(lambda: self._open(create))
+        with self._translated():
+            if self.path.exists():
+                await (self._writing if create else self._reading).run(_nothing)
+            elif create:
+                self._check_folder()  # an empty place; only writing creates it
 
     async def close(self) -> None:
-        if self._connection is not None:
-            await self._in_thread(self._close)
-        self._thread.shutdown()
+        await self._writing.close()
+        await self._reading.close()
+        with self._watching:
+            if self._watcher is not None:
+                self._watcher.close()
+                self._watcher = None
 
     async def ledgers(self) -> list[str]:
         def names(connection: sqlite3.Connection) -> list[str]:
             return [name for (name,) in connection.execute("SELECT name FROM ledger ORDER BY name")]
 
-        return await self._with_connection(names, [])
+        return await self._read(names, [])
 
     async def head(self, ledger: str) -> Head | None:
-        return await self._with_connection(lambda connection: _head(connection, ledger), None)
+        return await self._read(lambda connection: _head(connection, ledger), None)
 
     async def append(
         self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
@@ -162,7 +170,17 @@ class SqliteStore(Store):
                 # What is erased must not stay behind in the write-ahead log.
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-        await self._with_connection(write, None, writing=True)
+        with self._translated():
+            await self._writing.run(write)
+
+    async def hold(self) -> None:
+        with self._translated():
+            await self._writing.run(_begin)
+
+    async def release(self) -> None:
+        if self._writing.connected:
+            with self._translated():
+                await self._writing.run(_roll_back)
 
     async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
         query = _READ.format(columns=_COLUMNS + ", e.content" * content)
@@ -171,7 +189,7 @@ class SqliteStore(Store):
             # All are fetched first: an entry that cannot be read would leave the query, and the file, open.
             return [_sealed(*row) for row in connection.execute(query, (ledger, after, limit)).fetchall()]
 
-        return await self._with_connection(rows, [])
+        return await self._read(rows, [])
 
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         query = _PICK.format(columns=_COLUMNS + ", e.content" * content)
@@ -180,7 +198,7 @@ class SqliteStore(Store):
             found = (connection.execute(query, (ledger, seq)).fetchone() for seq in seqs)
             return [_sealed(*row) for row in found if row is not None]
 
-        return await self._with_connection(rows, [])
+        return await self._read(rows, [])
 
     async def put_tag(self, ledger: str, tag: Tag) -> Tag | None:
         if await self.head(ledger) is None:
@@ -190,15 +208,16 @@ class SqliteStore(Store):
             with _transaction(connection):
                 return bool(connection.execute(_TAG, (*tag, ledger)).rowcount)
 
-        if await self._with_connection(write, False, writing=True):
-            return None
+        with self._translated():
+            if await self._writing.run(write):
+                return None
         return next(one for one in await self.tags(ledger) if one.name == tag.name)
 
     async def tags(self, ledger: str) -> list[Tag]:
         def rows(connection: sqlite3.Connection) -> list[Tag]:
             return [Tag(*row) for row in connection.execute(_TAGGED, (ledger,)).fetchall()]
 
-        return await self._with_connection(rows, [])
+        return await self._read(rows, [])
 
     def moved(self, ledger: str, seen: Head) -> bool:
         with self._watching:
@@ -216,26 +235,40 @@ class SqliteStore(Store):
 
     # -- connections --------------------------------------------------------------------------------------------------
 
-    def _open(self, create: bool) -> None:
+    async def _read(self, work: Callable[[sqlite3.Connection], T], absent: T) -> T:
+        """Run `work` in the thread for reads; where there is no file yet, answer `absent`."""
         with self._translated():
-            if self.path.exists():
-                self._connect(create)
-            elif create:
-                self._check_folder()  # an empty place; only writing creates it
+            # An empty file is one that another process is making at this moment.
+            if not self._reading.connected and not (self.path.exists() and self.path.stat().st_size):
+                return absent
+            return await self._reading.run(work)
 
-    def _connect(self, create: bool) -> sqlite3.Connection:
-        if create and not self.path.exists():
+    def _connect_writer(self) -> sqlite3.Connection:
+        if not self.path.exists():
             self._check_folder()
-        writable = os.access(self.path if self.path.exists() else self.path.parent, os.W_OK)
-        connection = _connect(self.path, "rwc" if create else "rw" if writable else "ro", self.busy_timeout_s)
-        try:
-            _prepare(connection, self.path, create and writable, writable)
-            self._watcher = _connect(self.path, "rw" if writable else "ro", self.busy_timeout_s)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
+        writable = self._may_be_written()
+        connection = _connect(self.path, "rwc", self.busy_timeout_s)
+        with _closed_unless_well(connection):
+            _check(connection, self.path, create=writable)
+            if writable:
+                _use_wal(connection)
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA secure_delete = ON").fetchall()
         return connection
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        """And the watcher with it: there is nothing to watch where nothing can be read."""
+        mode = "rw" if self._may_be_written() else "ro"
+        connection = _connect(self.path, mode, self.busy_timeout_s)
+        with _closed_unless_well(connection):
+            _check(connection, self.path, create=False)
+            watcher = _connect(self.path, mode, self.busy_timeout_s)
+        with self._watching:
+            self._watcher = watcher
+        return connection
+
+    def _may_be_written(self) -> bool:
+        return os.access(self.path if self.path.exists() else self.path.parent, os.W_OK)
 
     def _check_folder(self) -> None:
         """Whether the file could be made."""
@@ -248,29 +281,40 @@ class SqliteStore(Store):
     def _translated(self) -> contextlib.AbstractContextManager[None]:
         return _translated(self.path, self.busy_timeout_s)
 
-    def _close(self) -> None:
-        for connection in (self._connection, self._watcher):
-            if connection is not None:
-                connection.close()
-        self._connection = self._watcher = None
 
-    async def _with_connection(self, work: Callable[[sqlite3.Connection], T], absent: T, *, writing: bool = False) -> T:
-        """Run `work` in the thread; where there is no file yet, answer `absent`, or make one if we write."""
+class _Line:
+    """A connection, and the one thread that uses it; it is made for the first work."""
 
+    def __init__(self, name: str, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._connect = connect
+        self._connection: sqlite3.Connection | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
-            with self._translated():
-                connection = self._connection
-                if connection is None:
-                    # An empty file is one that another process is making at this moment.
-                    if not writing and not (self.path.exists() and self.path.stat().st_size):
-                        return absent
-                    connection = self._connect(writing)
-                return work(connection)
+            if self._connection is None:
+                self._connection = self._connect()
+            return work(self._connection)
 
-        return await self._in_thread(run)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    async def close(self) -> None:
+        """After the work that waits, though nobody may wait for it any more."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._thread.shutdown()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _nothing(_: sqlite3.Connection) -> None:
+    """Work that only wants the connection to be there."""
 
 
 def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
@@ -278,8 +322,17 @@ def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection
     return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, create: bool, writable: bool) -> None:
-    """Make sure the file is ours and of this version; give an empty one its tables."""
+@contextlib.contextmanager
+def _closed_unless_well(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _check(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
+    """Make sure the file is ours and of this version; give an empty one its tables if `create`."""
     # One look: another process may be giving the file its tables between two.
     connection.execute("BEGIN")
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -304,10 +357,6 @@ def _prepare(connection: sqlite3.Connection, path: Path, create: bool, writable:
                 schema=version,
             )
         _migrate(connection)
-    if writable:
-        _use_wal(connection)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA secure_delete = ON").fetchall()
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -335,14 +384,24 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
+    _begin(connection)
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Be the one who writes; perhaps we are already (`hold`)."""
+    if not connection.in_transaction:
+        connection.execute("BEGIN IMMEDIATE")
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -205,6 +205,23 @@ class StoreContract(_Place):
             assert await writers[0].head(log.name) == await writers[1].head(log.name) == head
         assert await writers[1].read(log.name, 0, content=True) == kept
 
+    async def test_who_keeps_others_out_lets_them_in_again(self, log: Log) -> None:
+        """`hold` lasts until the next `append`, landed or not, or until `release`; both may be for nothing."""
+        one, other, entries = await log.open(), await log.open(), log.entries(4)
+        await one.release()
+        await one.append(log.name, EMPTY, entries[:1])
+        await one.hold()
+        await one.hold()
+        await one.append(log.name, head_of(entries[0]), entries[1:2])
+        await other.append(log.name, head_of(entries[1]), entries[2:3])
+        await one.hold()
+        with pytest.raises(HeadMoved):
+            await one.append(log.name, head_of(entries[1]), entries[2:3])
+        await one.hold()
+        await one.release()
+        await other.append(log.name, head_of(entries[2]), entries[3:])
+        assert await one.read(log.name, 0, content=True) == entries
+
     async def test_erasure_drops_contents(self, log: Log) -> None:
         """With a revocation the contents go that it erases, whenever they were written; all else stays."""
         store, entries = await log.open(), log.entries(3, content="hush")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from logging import Logger
 
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import FieldNode, GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
@@ -36,6 +36,8 @@ def _known(error: GraphQLError) -> LedgerError:
     match error.original_error:
         case LedgerError() as ours:
             return ours
+        case GraphQLError(original_error=None) as inner if error.path is not None and not _names_a_value(inner):
+            pass  # what we answer is not what the schema says it is: the caller cannot help it
         case GraphQLError() as inner:
             return _known(inner)
         case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
@@ -46,3 +48,8 @@ def _known(error: GraphQLError) -> LedgerError:
         case None:
             return Malformed(error.message)  # the operation is not valid
     return Internal("something went wrong here; it has been logged")
+
+
+def _names_a_value(error: GraphQLError) -> bool:
+    """Whether it points at something given with the operation: else it is about what a field was answered with."""
+    return any(not isinstance(node, FieldNode) for node in error.nodes or ())

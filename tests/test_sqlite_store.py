@@ -1,0 +1,204 @@
+"""The SQLite store: who reads waits for nobody, sees what was acknowledged, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import orjson
+import pytest
+
+from ledger import AsyncLedger, Ledger
+from ledger.errors import Locked, NoSuchDatabase, NotCurrent
+from ledger.model.canonical import digest_of
+from ledger.model.entry import EMPTY, Belief, Head, Sealed, seal
+from ledger.store.base import NodeState
+from ledger.store.sqlite import SqliteStore
+from ledger.testing.log import Log, head_of
+
+WITHIN_S = 10.0
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Another process is writing."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def test_reads_do_not_wait_while_a_write_waits_for_another_process(file: Path) -> None:
+    async with AsyncLedger.open(SqliteStore(file, busy_timeout_s=6 * WITHIN_S)) as ledger:
+        await ledger.record("dependency", 1, key="a")
+        with locked(file):
+            writing = asyncio.create_task(ledger.record("dependency", 2, key="b"))
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(WITHIN_S):
+                assert (await ledger.check(["a"])).fresh == ["a"]
+                assert (await ledger.entry("a")).content == 1
+                assert [entry.ref for entry in await ledger.entries()] == ["a@1"]
+            assert not writing.done()
+        assert (await writing).ref == "b@1"
+
+
+async def test_a_store_is_opened_while_another_process_writes(file: Path) -> None:
+    with Ledger.open(f"sqlite:///{file}") as ledger:
+        ledger.record("dependency", 1, key="a")
+    with locked(file):
+        async with asyncio.timeout(WITHIN_S), AsyncLedger.open(SqliteStore(file, busy_timeout_s=0.0)) as ledger:
+            assert (await ledger.check(["a"])).fresh == ["a"]
+
+
+async def test_what_was_acknowledged_is_read(file: Path) -> None:
+    """Though it was written through another connection."""
+    log = Log(lambda: _opened(file))
+    store = await log.open()
+    entries = log.entries(200)
+    head = EMPTY
+    for number, sealed in enumerate(entries, start=1):
+        await store.append("main", head, [sealed])
+        head = head_of(sealed)
+        read, picked = await asyncio.gather(store.read("main", number - 1), store.pick("main", [number]))
+        assert (await store.head("main"), len(read), len(picked)) == (head, 1, 1)
+    await store.close()
+
+
+async def test_a_file_is_read_while_it_is_made(tmp_path: Path) -> None:
+    """As nothing at all, until it is there."""
+    for number in range(20):
+        file = tmp_path / f"{number}.db"
+        log = Log(lambda file=file: _opened(file))
+        maker, reader = await log.open(), await log.open()
+        (sealed,) = log.entries(1)
+        making = asyncio.create_task(maker.append("main", EMPTY, [sealed]))
+        seen = [await store.head("main") for store in (reader, maker)]
+        while not making.done():
+            seen.append(await reader.head("main"))
+            seen.append(await maker.head("main"))
+            await asyncio.sleep(0)
+        await making
+        assert {None, head_of(sealed)} >= set(seen)
+        assert await reader.head("main") == await maker.head("main") == head_of(sealed)
+        for store in log.stores:
+            await store.close()
+
+
+async def test_closing_waits_for_what_is_under_way_and_leaves_no_file_open(file: Path) -> None:
+    store = SqliteStore(file)
+    log = Log(lambda: _opened(file))
+    entries = log.entries(2)
+    await store.open(create=True)
+    await store.append("main", EMPTY, entries[:1])
+    with locked(file):
+        writing = asyncio.create_task(store.append("main", head_of(entries[0]), entries[1:]))
+        reading = asyncio.create_task(store.read("main", 0))
+        await asyncio.sleep(0.1)
+        closing = asyncio.create_task(store.close())
+        await asyncio.sleep(0.1)
+        assert not closing.done()
+    await asyncio.gather(writing, reading, closing)
+    assert list(file.parent.iterdir()) == [file], "the last who closes takes the write-ahead log with it"
+    await store.close()
+    assert await (await log.open()).head("main") == head_of(entries[1])
+    await log.stores[0].close()
+
+
+async def test_who_only_reads_writes_nothing(file: Path) -> None:
+    """Not even the way in which a file brought from elsewhere is kept."""
+    with Ledger.open(f"sqlite:///{file}") as ledger:
+        ledger.record("dependency", 1, key="a")
+    with contextlib.closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+    before = file.read_bytes()
+    async with AsyncLedger.open(SqliteStore(file), create=False) as ledger:
+        assert (await ledger.check(["a"])).fresh == ["a"]
+        assert file.read_bytes() == before
+        await ledger.record("dependency", 2, key="b")
+        assert (await ledger.check(["b"])).fresh == ["b"]
+    assert file.read_bytes()[18:20] == b"\2\2", "the writer did not switch to the write-ahead log"
+
+
+async def test_a_file_that_became_another(file: Path) -> None:
+    """Before the first write; who writes looks as who reads does."""
+    async with AsyncLedger.open(SqliteStore(file)) as ledger:
+        with contextlib.closing(sqlite3.connect(file)) as other, other:
+            other.execute("CREATE TABLE song (name TEXT)")
+        with pytest.raises(NoSuchDatabase):
+            await ledger.record("dependency", 1, key="a")
+        with pytest.raises(NoSuchDatabase):
+            await ledger.check(["a"])
+
+
+class Late(SqliteStore):
+    """Beside another process that is first each time, unless it is kept out."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        self.other = SqliteStore(file, busy_timeout_s=0.0)
+        self.tries = 0
+
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
+        self.tries += 1
+        assert self.tries < 20, "it is never its turn"
+        with contextlib.suppress(Locked):
+            await self.intrude(ledger)
+        await super().append(ledger, expects, entries, states)
+
+    async def intrude(self, ledger: str) -> None:
+        head = await self.other.head(ledger) or EMPTY
+        entry = Belief(
+            seq=head.seq + 1,
+            batch=head.seq + 1,
+            recorded_at_us=max(head.recorded_at_us, 1),
+            key="intruder",
+            version=head.seq + 1,
+            digest=digest_of(1),
+        )
+        await self.other.append(ledger, head, [seal(entry, head.hash, "1")])
+
+
+@pytest.fixture
+async def late(file: Path) -> AsyncIterator[Late]:
+    store = Late(file)
+    yield store
+    await store.other.close()
+
+
+async def test_who_was_too_late_once_is_in_time_then(late: Late) -> None:
+    """However long it takes to judge: other processes wait for that."""
+    async with AsyncLedger.open(late) as ledger:
+        lines = [orjson.dumps({"op": "record", "kind": "belief", "key": f"k/{n}", "content": n}) for n in range(50)]
+        await ledger.import_lines(lines, atomic=True)
+        assert late.tries == 2
+        assert [entry.key for entry in await ledger.entries()][:2] == ["intruder", "k/0"]
+        assert (await ledger.audit()).ok
+
+
+async def test_others_are_kept_out_no_longer_than_needed(late: Late) -> None:
+    """
+    judged anew it records something   -> they may write when that is done
+    judged anew it is refused          -> they may write at once
+    """
+    async with AsyncLedger.open(late) as ledger:
+        await ledger.record("belief", 1, key="a")
+        await late.intrude("main")
+        with pytest.raises(NotCurrent):
+            await ledger.record("belief", 2, key="intruder", expects=3)
+        assert late.tries == 3
+        await late.intrude("main")
+        assert [entry.key for entry in await ledger.entries()] == ["intruder", "a", *["intruder"] * 3]
+
+
+async def _opened(file: Path) -> SqliteStore:
+    return SqliteStore(file)
