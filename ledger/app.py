@@ -20,6 +20,7 @@ from collections.abc import (
     Generator,
     Iterable,
     Iterator,
+    Mapping,
 )
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -28,6 +29,7 @@ from ledger.clock import Clock, system_clock
 from ledger.errors import LedgerError, Malformed
 from ledger.model.change import Change
 from ledger.model.entry import Head
+from ledger.model.impact import IMPACT_NAMES, Impact
 from ledger.model.listing import Listing, Wanted
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import Report
@@ -42,7 +44,7 @@ from ledger.model.view import (
     Remedy,
     Status,
 )
-from ledger.model.writing import Refs, Writing
+from ledger.model.writing import Moment, Refs, Writing, batch_of
 from ledger.service.follower import MAX_LAG_S, REACH_S
 from ledger.service.ledgers import Ledgers
 from ledger.service.service import LedgerService
@@ -236,6 +238,24 @@ class AsyncLedger(
         await self._service.reach(at_least)
         return await self._service.remediation(at=at)
 
+    async def impact(
+        self,
+        commands: Iterable[Mapping[str, Any]],
+        *,
+        actor: str | None = None,
+        occurred_at: Moment | None = None,
+        idempotency_key: str | None = None,
+        limit: int = IMPACT_NAMES,
+        at_least: str | None = None,
+    ) -> Impact:
+        """What `apply` would do with these commands now: what would fall and revive, which acts would need repair.
+
+        Nothing is recorded. What would be refused is refused. At most `limit` names in each list, and 1,000.
+        """
+        batch = batch_of(commands, actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key)
+        await self._service.reach(at_least)
+        return await self._service.impact(batch, limit=limit)
+
     async def status(self, *, at: str | None = None) -> Status:
         """Head and counts."""
         return await self._service.status(at=at)
@@ -399,6 +419,7 @@ class Ledger:
     causes = _waited(AsyncLedger.causes)
     consequences = _waited(AsyncLedger.consequences)
     remediation = _waited(AsyncLedger.remediation)
+    impact = _waited(AsyncLedger.impact)
     status = _waited(AsyncLedger.status)
     audit = _waited(AsyncLedger.audit)
 

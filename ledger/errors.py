@@ -6,7 +6,7 @@
     │   ├── KindConflict  NotAPremise  NotCurrent  AmendmentChangesSupport
     │   ├── CircularSupport  CircularSupersession  SelfDefeating  StalePremise
     │   ├── NotRevocable  NotStanding  SeveralWithdrawals  NothingToLift  ErasedIsFinal
-    │   └── IdempotencyConflict  ForeignRevision
+    │   └── IdempotencyConflict  ForeignRevision  ImpactChanged
     ├── StoreError            the store cannot do it
     │   ├── Unavailable       it does not answer now; trying again helps
     │   │   └── LedgerClosed  nor does this process any more; another may
@@ -176,6 +176,12 @@ class ForeignRevision(Refused):
     """The revision belongs to another ledger, or to another history of this one: a fork, or a restored back-up."""
 
     code = "foreign_revision"
+
+
+class ImpactChanged(Refused):
+    """The batch would do something else by now than `impact` told; `details["impact"]` is today's digest."""
+
+    code = "impact_changed"
 
 
 class StoreError(LedgerError):

@@ -13,6 +13,7 @@ from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
 from ledger.model.change import Change
 from ledger.model.entry import EMPTY, Entry, Head, Sealed, head_after, revision_token
+from ledger.model.impact import IMPACT_NAMES, Impact
 from ledger.model.listing import Wanted
 from ledger.model.reference import check_ledger
 from ledger.model.result import BatchResult
@@ -357,6 +358,17 @@ class LedgerService:
             acts = acts_due(reader)
         views = {view.seq: view for view in await self._views([act.seq for act in acts], at=at)}
         return [Remedy(views[act.seq], act.needed, tuple(f"@{seq}" for seq in act.causes)) for act in acts]
+
+    async def impact(
+        self, command: Mapping[str, Any] | Command, *, limit: int = IMPACT_NAMES, results: bool = True
+    ) -> Impact:
+        """What a batch would do if it were applied now; nothing changes. Raises Refused as that would, StoreError."""
+        from ledger.model.command import parse_command
+        from ledger.service.impact import foreseen
+
+        parsed = parse_command(command) if isinstance(command, Mapping) else command
+        await self._ready(None)
+        return await foreseen(self.store, self.live, self.clock, parsed, limit=limit, results=results)
 
     async def status(self, *, at: str | None = None) -> Status:
         """Head, counts, where the ledger is kept, and how long ago all of that was heard."""
