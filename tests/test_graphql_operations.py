@@ -63,6 +63,13 @@ async def story(ledgers: Ledgers) -> None:
         {"ref": "nowhere", "state": "unknown", "reason": "not_found", "causeId": None, "successorRef": None}
     ]
 
+    plan = [{"revoke": {"target": "policy/refund", "mode": "wrong_from_birth"}}]
+    told = await play("impact", commands=plan, limit=2)
+    assert (told["fell"]["count"], told["fell"]["first"]) == (4, ["policy/refund@1", "within@1"])
+    assert told["fell"]["kinds"][0] == {"kind": "approval", "count": 1}
+    assert told["remediation"] == {"count": 1, "first": ["payout@1"]}
+    assert [one["reason"] for one in told["results"]] == ["wrong_from_birth"]
+
     result = await play("revoke", target="policy/refund", mode="wrong_from_birth", reason="a draft", actor="legal")
     assert result["fell"] == {"count": 4, "first": ["policy/refund@1", "within@1", "refund@1", "payout@1"]}
     report = await play("freshness", refs=["payout"], atLeast=result["revision"])

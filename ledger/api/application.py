@@ -19,12 +19,13 @@ from ledger.api.access import Access
 from ledger.api.commands import Commands
 from ledger.api.freshness import Freshness
 from ledger.api.health import Readiness
+from ledger.api.impact import Impacts
 from ledger.api.logs import Log
 from ledger.api.metrics import CONTENT_TYPE, Metrics
 from ledger.api.openapi import ERRORS, Alive, Ready, Waiting, with_components
 from ledger.api.reads import Reads
 from ledger.api.restoring import Restore, restore_route
-from ledger.api.routes import Shortcut, commands_route, freshness_route
+from ledger.api.routes import Shortcut, commands_route, freshness_route, impact_route
 from ledger.api.schema import Limits, graphql_routes
 from ledger.api.schema.limits import DEFAULTS
 from ledger.api.security import Security
@@ -82,6 +83,7 @@ def create_app(
     )
     app.state.readiness, app.state.metrics = readiness, metrics
     app.router.routes += [hot, commands_route(Commands(ledgers, settings)), restore_route(Restore(ledgers))]
+    app.router.routes.append(impact_route(Impacts(ledgers, settings)))
     app.router.routes += graphql_routes(ledgers, _limits(settings), allowed_origins=settings.allowed_origins)
     app.include_router(Reads(ledgers).router())
     _add_own_routes(app, readiness, metrics)

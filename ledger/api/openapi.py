@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from ledger.api.freshness import FreshnessReport, FreshnessRequest
 from ledger.model import view
 from ledger.model.command import Command
+from ledger.model.impact import Impact
 from ledger.model.result import BatchResult, Result
 from ledger.model.shown import Shown
 
@@ -32,6 +33,7 @@ READ = (
     view.Status,
     view.AuditReport,
     view.Restored,
+    Impact,
 )
 
 REF = "#/components/schemas/{}"

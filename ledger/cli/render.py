@@ -12,6 +12,7 @@ from typing import Any
 import click
 import orjson
 
+from ledger.model.impact import Extent, Impact
 from ledger.model.result import Effect, Result
 from ledger.model.verdict import Verdict
 from ledger.model.view import EntryView, Explanation, GraphSlice, Node, Remedy, Status
@@ -263,6 +264,23 @@ def effect_text(effect: Effect) -> str:
     if not names:
         return f"{effect.count:,}"
     return f"{effect.count:,}: {names}" + (f" and {more:,} more" if more else "")
+
+
+def impact_lines(impact: Impact) -> list[str]:
+    """What would fall and revive, with how many of each kind, and what would have to be repaired."""
+    lines = []
+    for what, extent, colour in (("fall", impact.fell, "red"), ("revive", impact.revived, "green")):
+        if extent.count:
+            kinds = ", ".join(f"{number:,} {kind}" for kind, number in extent.kinds.items())
+            lines += [f"would {_painted(what, colour)} {extent.count:,}: {kinds}", *_listed(extent)]
+    if impact.remediation.count:
+        lines += [f"would need {_painted('repair', 'red')} {impact.remediation.count:,}", *_listed(impact.remediation)]
+    return [*(lines or ["nothing would fall or revive"]), footer(impact.revision, "nothing was changed")]
+
+
+def _listed(extent: Extent | Effect) -> list[str]:
+    more = extent.count - len(extent.first)
+    return [f"  {clean(name)}" for name in extent.first] + ([f"  and {more:,} more"] if more else [])
 
 
 def _state_text(verdict: Verdict) -> str:

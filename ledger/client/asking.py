@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 import msgspec
 import orjson
 
-from ledger.client.exchange import JSON_LINES, Request, Steps, ask, commands, decoded, read
+from ledger.client.exchange import JSON_LINES, Request, Steps, ask, commands, decoded, read, with_query
 from ledger.clock import parse_moment
 from ledger.errors import LedgerError, Malformed, NoSuchLedger, ServiceError
 from ledger.model.entry import EMPTY, Head, parse_revision, revision_token
+from ledger.model.impact import IMPACT_NAMES, Impact
 from ledger.model.listing import Listing, Wanted
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import UNKNOWN, Report, Verdict
@@ -34,7 +35,7 @@ from ledger.model.view import (
     Restored,
     Status,
 )
-from ledger.model.writing import Refs, Writing
+from ledger.model.writing import Moment, Refs, Writing, batch_of
 
 T = TypeVar("T")
 
@@ -203,6 +204,33 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
     def remediation(self, *, at: str | None = None, at_least: str | None = None) -> Steps[list[Remedy]]:
         """Executed mutations that lost their ground (law 16)."""
         return list((yield from self._read(Remediation, "remediation", at_least, at=at)).remediation)
+
+    def impact(
+        self,
+        commands: Iterable[Mapping[str, Any]],
+        *,
+        actor: str | None = None,
+        occurred_at: Moment | None = None,
+        idempotency_key: str | None = None,
+        limit: int = IMPACT_NAMES,
+        at_least: str | None = None,
+    ) -> Steps[Impact]:
+        """What `apply` would do with these commands now: what would fall and revive, which acts would need repair.
+
+        Nothing is recorded. What would be refused is refused. At most `limit` names in each list, and 1,000.
+        """
+        from ledger.client.sending import line_of
+
+        batch = batch_of(commands, actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key)
+        path = with_query("impact", limit=limit, at_least=self._floor(at_least))
+        try:
+            answer = yield from ask(Request("POST", path, line_of(batch)))
+        except LedgerError as error:
+            error.details.pop("line", None)  # there was but one
+            raise
+        impact = decoded(answer.body, Impact)
+        self.heard(impact.revision)
+        return impact
 
     def status(self, *, at: str | None = None) -> Steps[Status]:
         """Head, counts, and the service's lag."""

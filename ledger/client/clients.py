@@ -122,6 +122,7 @@ class LedgerClient(_Client):
     causes = _waited(Asking.causes)
     consequences = _waited(Asking.consequences)
     remediation = _waited(Asking.remediation)
+    impact = _waited(Asking.impact)
     status = _waited(Asking.status)
     audit = _waited(Asking.audit)
 
@@ -184,6 +185,7 @@ class AsyncLedgerClient(_Client):
     causes = _awaited(Asking.causes)
     consequences = _awaited(Asking.consequences)
     remediation = _awaited(Asking.remediation)
+    impact = _awaited(Asking.impact)
     status = _awaited(Asking.status)
     audit = _awaited(Asking.audit)
 

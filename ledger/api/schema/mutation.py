@@ -73,10 +73,18 @@ class Mutation:
         idempotency_key: Annotated[
             str | None, arg("The same batch under the same key is answered, not repeated.")
         ] = None,
+        expects_impact: Annotated[
+            str | None, arg("The digest of what `impact` told of these commands: they do exactly that or are refused.")
+        ] = None,
     ) -> ApplyResult:
         try:
             not_over("commands", commands, info.context.limits.commands_max, "commands")
-            envelope = {"actor": actor, "occurred_at": occurred_at, "idempotency_key": idempotency_key}
+            envelope = {
+                "actor": actor,
+                "occurred_at": occurred_at,
+                "idempotency_key": idempotency_key,
+                "expects_impact": expects_impact,
+            }
             batch: dict[str, Any] = {"op": "batch", "commands": [each.command() for each in commands]}
             batch |= {name: value for name, value in envelope.items() if value is not None}
             service = await info.context.ledgers.get(ledger, create=True)
