@@ -44,6 +44,7 @@ from ledger.model.view import (
     Remedy,
     Status,
 )
+from ledger.model.withdrawal import Planning, WithdrawalPlan, Withdrawing, Withdrawn
 from ledger.model.writing import Moment, Refs, Writing, batch_of
 from ledger.service.follower import MAX_LAG_S, REACH_S
 from ledger.service.ledgers import Ledgers
@@ -63,6 +64,7 @@ EXPORT_LINES = 500
 class AsyncLedger(
     Writing[Coroutine[Any, Any, Result], Coroutine[Any, Any, BatchResult]],
     Listing[Coroutine[Any, Any, list[EntryView]]],
+    Planning[Coroutine[Any, Any, WithdrawalPlan], Coroutine[Any, Any, Withdrawn]],
 ):
     """A ledger for code that runs in an event loop. `Ledger` is the same for code that does not.
 
@@ -256,6 +258,13 @@ class AsyncLedger(
         await self._service.reach(at_least)
         return await self._service.impact(batch, limit=limit)
 
+    async def _plan(self, asked: Withdrawing, limit: int, at_least: str | None) -> WithdrawalPlan:
+        await self._service.reach(at_least)
+        return await self._service.plan_withdrawal(asked, limit=limit)
+
+    async def _withdraw(self, asked: Withdrawing, plan: str, idempotency_key: str | None) -> Withdrawn:
+        return await self._service.withdraw(asked, plan, idempotency_key=idempotency_key)
+
     async def status(self, *, at: str | None = None) -> Status:
         """Head and counts."""
         return await self._service.status(at=at)
@@ -420,6 +429,8 @@ class Ledger:
     consequences = _waited(AsyncLedger.consequences)
     remediation = _waited(AsyncLedger.remediation)
     impact = _waited(AsyncLedger.impact)
+    plan_withdrawal = _waited(AsyncLedger.plan_withdrawal)
+    withdraw = _waited(AsyncLedger.withdraw)
     status = _waited(AsyncLedger.status)
     audit = _waited(AsyncLedger.audit)
 

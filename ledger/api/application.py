@@ -30,6 +30,7 @@ from ledger.api.schema import Limits, graphql_routes
 from ledger.api.schema.limits import DEFAULTS
 from ledger.api.security import Security
 from ledger.api.tracing import tracing
+from ledger.api.withdrawal import withdrawal_routes
 from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
 
@@ -83,7 +84,7 @@ def create_app(
     )
     app.state.readiness, app.state.metrics = readiness, metrics
     app.router.routes += [hot, commands_route(Commands(ledgers, settings)), restore_route(Restore(ledgers))]
-    app.router.routes.append(impact_route(Impacts(ledgers, settings)))
+    app.router.routes += [impact_route(Impacts(ledgers, settings)), *withdrawal_routes(ledgers)]
     app.router.routes += graphql_routes(ledgers, _limits(settings), allowed_origins=settings.allowed_origins)
     app.include_router(Reads(ledgers).router())
     _add_own_routes(app, readiness, metrics)

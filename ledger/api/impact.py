@@ -24,7 +24,7 @@ class Impacts:
         self.lines = CommandLines(settings.commands_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        at_least, limit = _asked(scope["query_string"])
+        at_least, limit = asked_of(scope["query_string"])
         commands = await self.lines.read(scope, receive)
         service = await self.ledgers.get(scope["path_params"]["ledger"])
         await service.reach(at_least)
@@ -34,7 +34,8 @@ class Impacts:
         await bodies.answer(send, msgspec.json.encode(impact), bodies.JSON, bodies.NOT_KEPT, revision)
 
 
-def _asked(query: bytes) -> tuple[str | None, int]:
+def asked_of(query: bytes) -> tuple[str | None, int]:
+    """`at_least` and `limit`. Raises Malformed."""
     asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     if unknown := set(asked) - {"at_least", "limit"}:
         raise Malformed(f"unknown parameter {min(unknown)!r}; there are at_least and limit", field=min(unknown))

@@ -6,7 +6,6 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 import msgspec
@@ -35,6 +34,7 @@ from ledger.model.view import (
     Restored,
     Status,
 )
+from ledger.model.withdrawal import Planning, WithdrawalPlan, Withdrawing, Withdrawn
 from ledger.model.writing import Moment, Refs, Writing, batch_of
 
 T = TypeVar("T")
@@ -57,7 +57,11 @@ class _Told(msgspec.Struct):
     verdicts: list[Verdict]
 
 
-class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[EntryView]]]):
+class Asking(
+    Writing[Steps[Result], Steps[BatchResult]],
+    Listing[Steps[list[EntryView]]],
+    Planning[Steps[WithdrawalPlan], Steps[Withdrawn]],
+):
     """One ledger of a service, and what this client knows of it: the newest revision it heard of, and its own writes.
 
     With `read_own_writes` every read names the last revision that this client wrote, so that no other process of the
@@ -164,7 +168,7 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
                 "entries",
                 at_least,
                 at=at,
-                **asdict(wanted),
+                **msgspec.structs.asdict(wanted),
                 after=found[-1].seq if found else after,
                 limit=min(limit - len(found), PAGE_ENTRIES),
                 content=content,
@@ -231,6 +235,20 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
         impact = decoded(answer.body, Impact)
         self.heard(impact.revision)
         return impact
+
+    def _plan(self, asked: Withdrawing, limit: int, at_least: str | None) -> Steps[WithdrawalPlan]:
+        path = with_query("withdrawal/plan", limit=limit, at_least=self._floor(at_least))
+        answer = yield from ask(Request("POST", path, msgspec.json.encode(asked)))
+        plan = decoded(answer.body, WithdrawalPlan)
+        self.heard(plan.impact.revision)
+        return plan
+
+    def _withdraw(self, asked: Withdrawing, plan: str, idempotency_key: str | None) -> Steps[Withdrawn]:
+        key = f"client:{uuid.uuid4().hex}" if idempotency_key is None else idempotency_key
+        body = msgspec.json.encode(msgspec.structs.asdict(asked) | {"plan": plan, "idempotency_key": key})
+        done = decoded((yield from ask(Request("POST", "withdrawal", body, key=key))).body, Withdrawn)
+        self.wrote(done.revision)
+        return done
 
     def status(self, *, at: str | None = None) -> Steps[Status]:
         """Head, counts, and the service's lag."""

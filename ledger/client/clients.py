@@ -123,6 +123,8 @@ class LedgerClient(_Client):
     consequences = _waited(Asking.consequences)
     remediation = _waited(Asking.remediation)
     impact = _waited(Asking.impact)
+    plan_withdrawal = _waited(Asking.plan_withdrawal)
+    withdraw = _waited(Asking.withdraw)
     status = _waited(Asking.status)
     audit = _waited(Asking.audit)
 
@@ -186,6 +188,8 @@ class AsyncLedgerClient(_Client):
     consequences = _awaited(Asking.consequences)
     remediation = _awaited(Asking.remediation)
     impact = _awaited(Asking.impact)
+    plan_withdrawal = _awaited(Asking.plan_withdrawal)
+    withdraw = _awaited(Asking.withdraw)
     status = _awaited(Asking.status)
     audit = _awaited(Asking.audit)
 

@@ -36,6 +36,18 @@ def walk(index: Lookup, start: int, *, up: bool, depth: int | None, limit: int) 
     return Walk(depths, edges, len(hidden - depths.keys()))
 
 
+def resting_on(index: Lookup, edition: int) -> list[int]:
+    """Editions of which some justification leans on this one, directly or not, nearest first."""
+    found = {edition: None}
+    queue = [edition]
+    for one in queue:
+        for supported in _neighbours(index, one, up=False):
+            if supported not in found:
+                found[supported] = None
+                queue.append(supported)
+    return queue[1:]
+
+
 def _neighbours(index: Lookup, edition: int, up: bool) -> Iterable[int]:
     if up:
         return dict.fromkeys(premise for row in index.justifications(edition) for premise in index.premises(row))

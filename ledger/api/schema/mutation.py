@@ -30,6 +30,7 @@ from ledger.api.schema.results import (
     shown_failure,
     shown_result,
 )
+from ledger.api.schema.withdrawal import WithdrawalInput, WithdrawResult, shown_withdrawn
 from ledger.api.schema.words import DateTime
 from ledger.errors import LedgerError
 
@@ -89,6 +90,21 @@ class Mutation:
             batch |= {name: value for name, value in envelope.items() if value is not None}
             service = await info.context.ledgers.get(ledger, create=True)
             return shown_batch(info.context.new_desk(service), await service.apply(batch))
+        except LedgerError as error:
+            return shown_failure(error)
+
+    @strawberry.mutation(description="Withdraw exactly what `planWithdrawal` showed, as one batch of any size (law 5).")
+    async def withdraw(
+        self,
+        info: Info,
+        input: Annotated[WithdrawalInput, arg("Which editions, and how: as they were planned.")],
+        plan: Annotated[str, arg("The digest of the plan; what would do anything else by now is refused.")],
+        ledger: LedgerName = "main",
+        idempotency_key: Annotated[str | None, arg("The same under the same key is answered, not repeated.")] = None,
+    ) -> WithdrawResult:
+        try:
+            service = await info.context.ledgers.get(ledger)
+            return shown_withdrawn(await service.withdraw(input.asked(), plan, idempotency_key=idempotency_key))
         except LedgerError as error:
             return shown_failure(error)
 

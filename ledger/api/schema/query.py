@@ -23,6 +23,7 @@ from ledger.api.schema.entries import Entry, shown_verdict
 from ledger.api.schema.impact import Impact, shown_impact
 from ledger.api.schema.limits import not_over, page_size, within
 from ledger.api.schema.pages import EntryConnection, Place, page, place_of
+from ledger.api.schema.withdrawal import WithdrawalInput, WithdrawalPlan, shown_plan
 from ledger.api.schema.words import DateTime
 from ledger.clock import format_moment
 from ledger.errors import Malformed
@@ -145,6 +146,20 @@ class Query:
         await desk.service.reach(at_least)
         batch = {"op": "batch", "commands": [each.command() for each in commands]}
         return shown_impact(await desk.service.impact(batch, limit=most))
+
+    @strawberry.field(
+        description="What a filter would withdraw, and what would fall with it. Nothing is changed; `withdraw` does it."
+    )
+    async def plan_withdrawal(
+        self,
+        info: Info,
+        input: Annotated[WithdrawalInput, arg("Which editions, and how.")],
+        ledger: LedgerName = "main",
+        limit: Annotated[int | None, arg("How many to name in each list at most.")] = None,
+    ) -> WithdrawalPlan:
+        most = IMPACT_NAMES if limit is None else _most(info, limit)
+        desk = await info.context.desk(ledger)
+        return shown_plan(desk, await desk.service.plan_withdrawal(input.asked(), limit=most))
 
     @strawberry.field(description="Where a ledger stands.")
     async def ledger(self, info: Info, name: Annotated[str, arg("Which ledger.")] = "main") -> Ledger | None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ledger.errors import ImpactChanged, Refused
+from ledger.errors import ImpactChanged, Malformed, Refused
+from ledger.model.withdrawal import WithdrawalPlan
 from ledger.testing.desk import Desk, standing
 from ledger.testing.page import Page
 
@@ -114,3 +115,135 @@ class Foreseeing:
         assert told.fell.first == ("p@1", "b@1")
         with pytest.raises(Refused):
             await there.ledger.impact([{"op": "revoke", "target": "p"}], at_least="elsewhere@1.00000000")
+
+
+POISONED = """
+    record  dependency web/a 1 by x              -> @1 recorded fresh
+    record  dependency docs/b 1 by ann           -> @2 recorded fresh
+    record  belief one 1 because web/a by x      -> @3 recorded fresh
+    record  belief two 1 because docs/b by ann   -> @4 recorded fresh
+    record  belief two 1 because web/a by x      -> @5 justified fresh
+    wait    1m
+    record  belief three 1 because one by ann    -> @6 recorded fresh
+    record  mutation pay 1 because three by ann  -> @7 recorded fresh
+    record  belief one 2 amends 1 by x           -> @8 amended fresh
+"""
+
+
+class WithdrawingMany:
+    """Law 5 for many editions at once: planned, then done as it was shown."""
+
+    async def test_a_plan_shows_and_changes_nothing(self, page: Page) -> None:
+        """What fits a filter is planned, one revocation an edition, with what would fall; nothing is recorded."""
+        await page(POISONED)
+        plan = await page.ledger.plan_withdrawal(actor="x", mode="quarantined", reason="was injected", by="ops")
+        assert (plan.targets, plan.count) == (("@1", "@5", "@8"), 3)
+        assert plan.kinds == {"belief": 1, "dependency": 1, "justification": 1}
+        assert [one.ref for one in plan.first] == ["web/a@1", "@5", "one@2"]
+        assert plan.impact.fell.first == ("web/a@1", "one@2", "three@1", "pay@1")
+        assert plan.impact.remediation.first == ("pay@1",)
+        assert plan.commands[0] == {
+            "op": "revoke",
+            "target": "@1",
+            "mode": "quarantined",
+            "reason": "was injected",
+            "actor": "ops",
+        }
+        assert (await page.ledger.impact(plan.commands)).digest == plan.digest
+        await page("""
+            entries                                      -> @1 @2 @3 @4 @5 @6 @7 @8
+            check   web/a one two three pay              -> fresh; fresh; fresh; fresh; fresh
+        """)
+
+    async def test_a_plan_is_done_as_it_was_shown(self, page: Page) -> None:
+        """All of it as one batch, the support that was added to others' conclusions too; what stands without stays."""
+        await page(POISONED)
+        plan = await page.ledger.plan_withdrawal(actor="x", mode="quarantined", reason="was injected", by="ops")
+        done = await page.ledger.withdraw(plan)
+        assert (done.count, done.fell.count, done.revived.count, done.replayed) == (3, 4, 0, False)
+        await page("""
+            check   web/a one two                        -> stale quarantined, …; stale quarantined, …; fresh
+            check   three pay                            -> stale unsupported, …; stale unsupported, …
+            remediation                                  -> needs pay@1 by @9 @11
+        """)
+        revocations = await page.ledger.entries(kinds=["revocation"])
+        assert {(one.mode, one.reason, one.actor) for one in revocations} == {("quarantined", "was injected", "ops")}
+
+    async def test_what_is_withdrawn_so_already_is_left_out(self, page: Page) -> None:
+        """Planned again there is nothing left; in another mode there is."""
+        await page(POISONED)
+        await page.ledger.withdraw(await page.ledger.plan_withdrawal(actor="x"))
+        again = await page.ledger.plan_withdrawal(actor="x")
+        assert (again.count, again.impact.fell.count) == (0, 0)
+        assert (await page.ledger.withdraw(again)).count == 0
+        assert (await page.ledger.plan_withdrawal(actor="x", mode="wrong_from_birth")).targets == ("@1", "@5", "@8")
+        await page("entries revocation                   -> @9 @10 @11")
+
+    async def test_a_plan_that_is_another_by_now(self, page: Page) -> None:
+        """It is refused when it would withdraw or fell anything else than was shown; what is apart matters not."""
+        await page(POISONED)
+        plan = await page.ledger.plan_withdrawal(actor="x")
+        await page("record  belief apart 1 because docs/b by ann -> @9 recorded fresh")
+        assert (await page.ledger.plan_withdrawal(actor="x")).digest == plan.digest
+        for line in ("record  belief four 1 because one by ann", "record  belief five 1 by x"):
+            await page(line)
+            with pytest.raises(ImpactChanged) as moved:
+                await page.ledger.withdraw(plan)
+            plan = await page.ledger.plan_withdrawal(actor="x")
+            assert moved.value.details["impact"] == plan.digest
+        await page("entries revocation                   -> none")
+        assert (await page.ledger.withdraw(plan)).count == 4
+
+    async def test_the_same_withdrawal_again(self, page: Page) -> None:
+        """Under the same idempotency key it is answered as it was, though nothing is left to withdraw (law 11)."""
+        await page(POISONED)
+        plan = await page.ledger.plan_withdrawal(actor="x", reason="why")
+        first = await page.ledger.withdraw(plan, idempotency_key="once")
+        again = await page.ledger.withdraw(plan, idempotency_key="once")
+        assert (again.replayed, again.revision) == (True, first.revision)
+        assert (again.count, again.fell, again.revived) == (first.count, first.fell, first.revived)
+        other = await page.ledger.plan_withdrawal(actor="ann")
+        with pytest.raises(Refused) as used:
+            await page.ledger.withdraw(other, idempotency_key="once")
+        assert used.value.code == "idempotency_conflict"
+
+    async def test_whatever_rests_on_a_source(self, page: Page) -> None:
+        """A filter by source leaves what rests on it, directly or not, and not the source itself."""
+        await page(POISONED)
+        resting = await page.ledger.entries(resting_on="web/a")
+        assert [one.id for one in resting] == ["@3", "@4", "@6", "@7", "@8"]
+        plans: list[WithdrawalPlan] = [
+            await page.ledger.plan_withdrawal(resting_on="one@1"),
+            await page.ledger.plan_withdrawal(resting_on="web/a", kinds=["mutation"]),
+            await page.ledger.plan_withdrawal(resting_on="@5", actor="ann"),
+        ]
+        assert [plan.targets for plan in plans] == [("@6", "@7"), ("@7",), ()]
+        await page("revoke web/a -> @9 revoked …")
+        assert (await page.ledger.plan_withdrawal(resting_on="web/a", state="stale")).targets == ("@6", "@7", "@8")
+
+    async def test_erasing_many(self, page: Page) -> None:
+        """An erasure goes on to what shares the content, which is not erased twice; support has none to erase."""
+        await page("""
+            record  belief a "secret" by x               -> @1 recorded fresh
+            record  belief a "other" by ann              -> @2 recorded fresh, fell a@1
+            record  belief a "secret" restate by x       -> @3 recorded fresh, fell a@2
+            record  belief b 1 because a by ann          -> @4 recorded fresh
+            record  belief b 1 because a@2 by x          -> @5 justified fresh
+        """)
+        plan = await page.ledger.plan_withdrawal(actor="x", mode="erased")
+        assert plan.targets == ("@1",)
+        assert (await page.ledger.withdraw(plan)).count == 1
+        assert (await page.ledger.plan_withdrawal(actor="x", mode="erased")).count == 0
+        await page("""
+            content a@1                                  -> nothing
+            content a@3                                  -> nothing
+            content a@2                                  -> "other"
+        """)
+
+    async def test_a_withdrawal_of_everything_is_none(self, page: Page) -> None:
+        """Without a filter, or in a mode there is none of, nothing is planned."""
+        await page(POISONED)
+        for asked, field in (({}, "filter"), ({"actor": "x", "mode": "gone"}, "mode"), ({"kinds": ["guess"]}, "kinds")):
+            with pytest.raises(Malformed) as refused:
+                await page.ledger.plan_withdrawal(**asked)
+            assert refused.value.details["field"] == field
