@@ -117,6 +117,12 @@ async def story(ledgers: Ledgers) -> None:
     assert state["ledger"]["revision"].endswith(state["ledger"]["hash"][:8])
     assert (state["ledger"]["lagS"] > 0) == (ledgers.store.poll_s is not None)
     await changes(ledgers, ledger)
+    asked = {"filter": {"actor": "ann"}, "mode": "quarantined"}
+    plan = await play("planWithdrawal", input=asked, limit=5)
+    assert (plan["count"], plan["first"][0]["ref"], plan["impact"]["fell"]["count"]) == (1, "refund@1", 2)
+    done = await play("withdraw", input=asked, plan=plan["digest"])
+    assert (done["count"], done["fell"]["first"]) == (1, ["refund@1", "payout@1"])
+    assert (await play("withdraw", input=asked, plan=plan["digest"]))["code"] == "impact_changed"
     assert played | {"changes"} == {file.stem for file in OPERATIONS.iterdir()}
 
 

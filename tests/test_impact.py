@@ -90,7 +90,7 @@ async def what_happens(one: Game, command: dict[str, Any], foreseen: Impact) -> 
         newly = sorted(after.to_repair - before.to_repair)
         assert foreseen.remediation.count == len(newly)
         assert list(foreseen.remediation.first) == [_name(index, one) for one in newly]
-    for told, came in zip(foreseen.results, result.results, strict=True):
+    for told, came in zip(foreseen.results, result.results, strict=bool(foreseen.results)):  # a plan's has none
         same = ("outcome", "entry", "ref", "verdict", "replayed", "stands", "fell", "revived")
         assert [getattr(told, name) for name in same] == [getattr(came, name) for name in same]
     return result
