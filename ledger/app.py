@@ -21,6 +21,7 @@ from collections.abc import (
     Generator,
     Iterable,
     Iterator,
+    Mapping,
 )
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -29,6 +30,7 @@ from ledger.clock import Clock, system_clock
 from ledger.errors import LedgerError, Malformed
 from ledger.model.change import CHANGE_FIRST_MAX, Change
 from ledger.model.entry import Head
+from ledger.model.impact import IMPACT_NAMES, Impact
 from ledger.model.listing import Listing, Wanted
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import Report
@@ -48,7 +50,8 @@ from ledger.model.view import (
     Status,
     Tagged,
 )
-from ledger.model.writing import Refs, Writing
+from ledger.model.withdrawal import Planning, WithdrawalPlan, Withdrawing, Withdrawn
+from ledger.model.writing import Moment, Refs, Writing, batch_of
 from ledger.service.follower import MAX_LAG_S, REACH_S
 from ledger.service.ledgers import Ledgers
 from ledger.service.service import LedgerService
@@ -67,6 +70,7 @@ EXPORT_LINES = 500
 class AsyncLedger(
     Writing[Coroutine[Any, Any, Result], Coroutine[Any, Any, BatchResult]],
     Listing[Coroutine[Any, Any, list[EntryView]]],
+    Planning[Coroutine[Any, Any, WithdrawalPlan], Coroutine[Any, Any, Withdrawn]],
 ):
     """A ledger for code that runs in an event loop. `Ledger` is the same for code that does not.
 
@@ -286,6 +290,31 @@ class AsyncLedger(
         await self._service.reach(at_least)
         return await self._service.remediation(at=at)
 
+    async def impact(
+        self,
+        commands: Iterable[Mapping[str, Any]],
+        *,
+        actor: str | None = None,
+        occurred_at: Moment | None = None,
+        idempotency_key: str | None = None,
+        limit: int = IMPACT_NAMES,
+        at_least: str | None = None,
+    ) -> Impact:
+        """What `apply` would do with these commands now: what would fall and revive, which acts would need repair.
+
+        Nothing is recorded. What would be refused is refused. At most `limit` names in each list, and 1,000.
+        """
+        batch = batch_of(commands, actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key)
+        await self._service.reach(at_least)
+        return await self._service.impact(batch, limit=limit)
+
+    async def _plan(self, asked: Withdrawing, limit: int, at_least: str | None) -> WithdrawalPlan:
+        await self._service.reach(at_least)
+        return await self._service.plan_withdrawal(asked, limit=limit)
+
+    async def _withdraw(self, asked: Withdrawing, plan: str, idempotency_key: str | None) -> Withdrawn:
+        return await self._service.withdraw(asked, plan, idempotency_key=idempotency_key)
+
     async def status(self, *, at: str | None = None) -> Status:
         """Head and counts."""
         return await self._service.status(at=at)
@@ -462,6 +491,9 @@ class Ledger:
     causes = _waited(AsyncLedger.causes)
     consequences = _waited(AsyncLedger.consequences)
     remediation = _waited(AsyncLedger.remediation)
+    impact = _waited(AsyncLedger.impact)
+    plan_withdrawal = _waited(AsyncLedger.plan_withdrawal)
+    withdraw = _waited(AsyncLedger.withdraw)
     status = _waited(AsyncLedger.status)
     tag = _waited(AsyncLedger.tag)
     tags = _waited(AsyncLedger.tags)

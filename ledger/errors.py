@@ -6,7 +6,7 @@
     │   ├── KindConflict  NotAPremise  NotCurrent  AmendmentChangesSupport
     │   ├── CircularSupport  CircularSupersession  SelfDefeating  StalePremise
     │   ├── NotRevocable  NotStanding  SeveralWithdrawals  NothingToLift  ErasedIsFinal
-    │   ├── IdempotencyConflict  ForeignRevision
+    │   ├── IdempotencyConflict  ForeignRevision  ImpactChanged
     │   └── NoSuchTag  TagConflict
     ├── StoreError            the store cannot do it
     │   ├── Unavailable       it does not answer now; trying again helps
@@ -189,6 +189,12 @@ class TagConflict(Refused):
     """The name is the tag of another revision, and a tag never moves."""
 
     code = "tag_conflict"
+
+
+class ImpactChanged(Refused):
+    """The batch would do something else by now than `impact` told; `details["impact"]` is today's digest."""
+
+    code = "impact_changed"
 
 
 class StoreError(LedgerError):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from ledger import AsyncLedger, Ledger
 from ledger.api.application import create_app
 from ledger.api.schema.arguments import EntryFilter
 from ledger.api.schema.telling import camel_case
+from ledger.cli.planning import withdraw
 from ledger.cli.reading import entries
 from ledger.errors import Ambiguous, LedgerError, Malformed, NotFound, error_told
 from ledger.model.entry import KINDS
 from ledger.model.listing import Listing, Wanted
 from ledger.model.verdict import REASONS, STATES
+from ledger.model.withdrawal import Planning
 from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
 from ledger.store.memory import MemoryStore
@@ -50,6 +53,9 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"about": "docs/a"}, [1, 4]),
     ({"about": "docs/c", "kinds": ["revocation"]}, [6]),
     ({"about": "@3"}, [3]),
+    ({"resting_on": "docs/a@1"}, [2]),
+    ({"resting_on": "docs/a"}, []),
+    ({"resting_on": "docs/a@1", "kinds": ["dependency"]}, []),
     ({"recorded_since": "2026-01-01T00:01:00Z"}, [3, 4, 5, 6]),
     ({"recorded_before": "2026-01-01T00:01:00Z"}, [1, 2]),
     ({"recorded_since": "2026-01-01T01:01:00+01:00", "recorded_before": "2026-01-01T00:02:00Z"}, [3, 4]),
@@ -215,16 +221,18 @@ def test_what_acts_on_several_entries_is_about_none_of_them(tmp_path: Path) -> N
 def test_every_door_has_the_same_filters() -> None:
     """A filter that one of them gains, all gain; only paging, and as of when, is each door's own."""
     paging = {"self", "after", "limit", "content", "at", "at_least"}
-    names = {field.name for field in fields(Wanted)}
+    names = set(Wanted.__struct_fields__)
     assert names == set(inspect.signature(Listing.entries).parameters) - paging
     described = create_app(Ledgers(MemoryStore()), Settings.read()).openapi()["paths"]["/v1/ledgers/{ledger}/entries"]
     parameters = {one["name"]: one.get("description") for one in described["get"]["parameters"]}
     assert names == parameters.keys() - paging - {"ledger"}
     assert all(parameters[name] for name in names)
-    assert names == {field.name for field in fields(EntryFilter)}
-    assert names == {one.name for one in entries.params if isinstance(one, click.Option)} - paging - {
-        "store",
-        "ledger",
-        "api_key_file",
-        "as_json",
-    }
+    assert names == {field.name for field in dataclasses.fields(EntryFilter)}
+    placed = {"store", "ledger", "api_key_file", "as_json"}
+    assert names == {one.name for one in entries.params if isinstance(one, click.Option)} - paging - placed
+    # Where `reason` is why something is withdrawn, that of a verdict is `state_reason`, and `by` is who withdraws.
+    planned = names - {"reason"} | {"state_reason"}
+    how = {"mode", "reason", "by"}
+    assert planned | how == set(inspect.signature(Planning.plan_withdrawal).parameters) - paging
+    options = {one.name for one in withdraw.params if isinstance(one, click.Option)}
+    assert planned | how == options - paging - placed - {"yes", "plan"}

@@ -63,6 +63,13 @@ async def story(ledgers: Ledgers) -> None:
         {"ref": "nowhere", "state": "unknown", "reason": "not_found", "causeId": None, "successorRef": None}
     ]
 
+    plan = [{"revoke": {"target": "policy/refund", "mode": "wrong_from_birth"}}]
+    told = await play("impact", commands=plan, limit=2)
+    assert (told["fell"]["count"], told["fell"]["first"]) == (4, ["policy/refund@1", "within@1"])
+    assert told["fell"]["kinds"][0] == {"kind": "approval", "count": 1}
+    assert told["remediation"] == {"count": 1, "first": ["payout@1"]}
+    assert [one["reason"] for one in told["results"]] == ["wrong_from_birth"]
+
     result = await play("revoke", target="policy/refund", mode="wrong_from_birth", reason="a draft", actor="legal")
     assert result["fell"] == {"count": 4, "first": ["policy/refund@1", "within@1", "refund@1", "payout@1"]}
     report = await play("freshness", refs=["payout"], atLeast=result["revision"])
@@ -128,6 +135,12 @@ async def story(ledgers: Ledgers) -> None:
     assert (compared["same"], compared["verdict"]["count"], compared["content"]["count"]) == (0, 4, 0)
     assert compared["verdict"]["first"][0]["there"]["reason"] == "unsupported"
     await changes(ledgers, ledger)
+    asked = {"filter": {"actor": "ann"}, "mode": "quarantined"}
+    plan = await play("planWithdrawal", input=asked, limit=5)
+    assert (plan["count"], plan["first"][0]["ref"], plan["impact"]["fell"]["count"]) == (1, "refund@1", 2)
+    done = await play("withdraw", input=asked, plan=plan["digest"])
+    assert (done["count"], done["fell"]["first"]) == (1, ["refund@1", "payout@1"])
+    assert (await play("withdraw", input=asked, plan=plan["digest"]))["code"] == "impact_changed"
     assert played | {"changes"} == {file.stem for file in OPERATIONS.iterdir()}
 
 

@@ -19,17 +19,19 @@ from ledger.api.access import Access
 from ledger.api.commands import Commands
 from ledger.api.freshness import Freshness
 from ledger.api.health import Readiness
+from ledger.api.impact import Impacts
 from ledger.api.logs import Log
 from ledger.api.metrics import CONTENT_TYPE, Metrics
 from ledger.api.openapi import ERRORS, Alive, Ready, Waiting, with_components
 from ledger.api.reads import Reads
 from ledger.api.restoring import Restore, restore_route
-from ledger.api.routes import Shortcut, commands_route, freshness_route
+from ledger.api.routes import Shortcut, commands_route, freshness_route, impact_route
 from ledger.api.schema import Limits, graphql_routes
 from ledger.api.schema.limits import DEFAULTS
 from ledger.api.security import Security
 from ledger.api.tags import tags_router
 from ledger.api.tracing import tracing
+from ledger.api.withdrawal import withdrawal_routes
 from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
 
@@ -83,6 +85,7 @@ def create_app(
     )
     app.state.readiness, app.state.metrics = readiness, metrics
     app.router.routes += [hot, commands_route(Commands(ledgers, settings)), restore_route(Restore(ledgers))]
+    app.router.routes += [impact_route(Impacts(ledgers, settings)), *withdrawal_routes(ledgers)]
     app.router.routes += graphql_routes(ledgers, _limits(settings), allowed_origins=settings.allowed_origins)
     app.include_router(Reads(ledgers).router())
     app.include_router(tags_router(ledgers))

@@ -6,6 +6,7 @@ from starlette.types import Receive, Send
 
 JSON = (b"content-type", b"application/json")
 JSON_LINES = (b"content-type", b"application/x-ndjson")
+NOT_KEPT = (b"cache-control", b"no-store")
 
 Header = tuple[bytes, bytes]
 

@@ -7,6 +7,8 @@ it: the lines before stay recorded, which the answer shows line by line.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -35,21 +37,15 @@ PARTLY = 207
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
-class Commands:
-    """The route as an ASGI application."""
+class CommandLines:
+    """The commands of a body, each with its line."""
 
-    def __init__(self, ledgers: Ledgers, settings: Settings) -> None:
-        self.ledgers = ledgers
-        self.commands_max = settings.commands_max
+    def __init__(self, commands_max: int) -> None:
+        self.commands_max = commands_max
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        atomic = _atomic(scope["query_string"])
-        lines = self._lines(scope, await bodies.read(receive))
-        commands = await self._parsed(lines)
-        service = await self.ledgers.get(scope["path_params"]["ledger"], create=True)
-        done = await (_all_or_none if atomic else _one_by_one)(service, commands)
-        said = [(b"ledger-created", service.name.encode())] if done.created else []
-        await bodies.answer(send, done.body(), bodies.JSON_LINES, *said, status=done.status)
+    async def read(self, scope: Scope, receive: Receive) -> list[tuple[int, Command]]:
+        """All of them, checked for their form. Raises Malformed, TooLarge, ClientGone."""
+        return await self._parsed(self._lines(scope, await bodies.read(receive)))
 
     def _lines(self, scope: Scope, body: bytes) -> list[bytes]:
         """The lines of the body; as `application/json` it is one command, on as many lines as it likes."""
@@ -87,6 +83,37 @@ class Commands:
         )
 
 
+class Commands:
+    """The route as an ASGI application."""
+
+    def __init__(self, ledgers: Ledgers, settings: Settings) -> None:
+        self.ledgers = ledgers
+        self.lines = CommandLines(settings.commands_max)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        atomic = _atomic(scope["query_string"])
+        commands = await self.lines.read(scope, receive)
+        service = await self.ledgers.get(scope["path_params"]["ledger"], create=True)
+        done = await (_all_or_none if atomic else _one_by_one)(service, commands)
+        said = [(b"ledger-created", service.name.encode())] if done.created else []
+        await bodies.answer(send, done.body(), bodies.JSON_LINES, *said, status=done.status)
+
+
+def one_batch(commands: Sequence[tuple[int, Command]]) -> Command:
+    """All lines as one batch; one line as it stands, `{"op":"batch"}` too. Raises Malformed."""
+    return commands[0][1] if len(commands) == 1 else as_batch([command for _, command in commands])
+
+
+@contextlib.contextmanager
+def telling_the_line(commands: Sequence[tuple[int, Command]]) -> Iterator[None]:
+    """What is refused of `one_batch` is told with its line: of our making, the batch is no name for a place."""
+    try:
+        yield
+    except LedgerError as error:
+        position = 0 if len(commands) == 1 else error.details.pop("command", None)
+        raise error.at(line=None if position is None else commands[position][0]) from error
+
+
 @dataclass
 class _Done:
     """What became of the lines: results of what is recorded, and the error that ended it, with its line."""
@@ -114,19 +141,8 @@ class _Done:
 
 
 async def _all_or_none(service: LedgerService, commands: list[tuple[int, Command]]) -> _Done:
-    if len(commands) == 1:  # a batch as it stands, `{"op":"batch"}` too
-        number, command = commands[0]
-        try:
-            return _Done(list((await service.apply(command)).results))
-        except LedgerError as error:
-            raise error.at(line=number) from error
-    try:
-        batch = as_batch([command for _, command in commands])
-        return _Done(list((await service.apply(batch)).results))
-    except LedgerError as error:
-        # Of our making, the batch is no name for a place; the line is.
-        position = error.details.pop("command", None)
-        raise error.at(line=None if position is None else commands[position][0]) from error
+    with telling_the_line(commands):
+        return _Done(list((await service.apply(one_batch(commands))).results))
 
 
 async def _one_by_one(service: LedgerService, commands: list[tuple[int, Command]]) -> _Done:

@@ -64,7 +64,7 @@ class Freshness:
         try:
             asked = _decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise _malformed(error) from error
+            raise malformed(error) from error
         if len(asked.refs) > self.refs_max:
             raise TooLarge(
                 f"{len(asked.refs):,} references at once, the limit here is {self.refs_max:,} (LEDGER_REFS_MAX)",
@@ -74,7 +74,7 @@ class Freshness:
         return asked
 
 
-def _malformed(error: Exception) -> Malformed:
+def malformed(error: Exception) -> Malformed:
     """msgspec's complaint, and the field it names: "Expected `str`, got `int` - at `$.refs[3]`"."""
     message, _, place = str(error).partition(" - at `$")
     unknown = _UNKNOWN_FIELD.search(message)

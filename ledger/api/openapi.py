@@ -18,8 +18,10 @@ from starlette.types import ASGIApp
 from ledger.api.freshness import FreshnessReport, FreshnessRequest
 from ledger.model import view
 from ledger.model.command import Command
+from ledger.model.impact import Impact
 from ledger.model.result import BatchResult, Result
 from ledger.model.shown import Shown
+from ledger.model.withdrawal import PlannedWithdrawal, WithdrawalPlan, Withdrawing, Withdrawn
 
 READ = (
     view.LedgerNames,
@@ -36,6 +38,9 @@ READ = (
     view.Restored,
     view.Tags,
     view.Tagged,
+    Impact,
+    WithdrawalPlan,
+    Withdrawn,
 )
 
 REF = "#/components/schemas/{}"
@@ -94,17 +99,17 @@ class DescribedRoute(APIRoute):
         self.app = app
 
 
-def _named(*types: type) -> dict[str, Any]:
+def named(*types: type) -> dict[str, Any]:
     """One of these, by reference into the components."""
     named = [{"$ref": REF.format(one.__name__)} for one in types]
     return named[0] if len(named) == 1 else {"anyOf": named}
 
 
 COMMAND = {"$ref": REF.format("Command")}
-FRESHNESS_REQUEST = _named(FreshnessRequest)
-FRESHNESS_REPORT = _named(FreshnessReport)
-RESULT = _named(Result, BatchResult)
-RESULT_OR_PROBLEM = _named(Result, BatchResult, Problem)
+FRESHNESS_REQUEST = named(FreshnessRequest)
+FRESHNESS_REPORT = named(FreshnessReport)
+RESULT = named(Result, BatchResult)
+RESULT_OR_PROBLEM = named(Result, BatchResult, Problem)
 REVISION = {"Ledger-Revision": {"description": "What the answer is not older than.", "schema": {"type": "string"}}}
 CREATED = {"Ledger-Created": {"description": "The ledger these lines made.", "schema": {"type": "string"}}}
 
@@ -116,14 +121,14 @@ def content(what: str, schemas: dict[str, dict[str, Any]], headers: dict[str, An
 
 def answered(answer: type[Shown]) -> dict[int | str, dict[str, Any]]:
     """The responses of a route that answers with this."""
-    return {200: content(answer.__doc__ or "", {"application/json": _named(answer)}, REVISION)}
+    return {200: content(answer.__doc__ or "", {"application/json": named(answer)}, REVISION)}
 
 
 def _by_type(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {name: {"schema": one} for name, one in schemas.items()}
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {"default": content("An error.", {"application/json": _named(Problem)})}
+ERRORS: dict[int | str, dict[str, Any]] = {"default": content("An error.", {"application/json": named(Problem)})}
 
 
 def with_components(app: FastAPI) -> Callable[[], dict[str, Any]]:
@@ -133,9 +138,18 @@ def with_components(app: FastAPI) -> Callable[[], dict[str, Any]]:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             components = plain()["components"]["schemas"]
-            structs = (FreshnessRequest, FreshnessReport, Result, BatchResult, *READ, Command)
-            (*_, command), named = msgspec.json.schema_components(structs, ref_template=REF.format("{name}"))
-            components |= named | {"Command": command, "Problem": Problem.model_json_schema()}
+            structs = (
+                FreshnessRequest,
+                FreshnessReport,
+                Result,
+                BatchResult,
+                *READ,
+                Withdrawing,
+                PlannedWithdrawal,
+                Command,
+            )
+            (*_, command), schemas = msgspec.json.schema_components(structs, ref_template=REF.format("{name}"))
+            components |= schemas | {"Command": command, "Problem": Problem.model_json_schema()}
         assert app.openapi_schema is not None
         return app.openapi_schema
 

@@ -117,6 +117,9 @@ class Filter(AsOf):
     about: Annotated[
         str | None, Field(description="Only all versions of the key that this reference names, and all events on them.")
     ] = None
+    resting_on: Annotated[
+        str | None, Field(description="Only records that rest on what this reference names, directly or not.")
+    ] = None
     current: Annotated[bool, Field(description="Only the current version of each key.")] = False
     recorded_since: Annotated[Moment | None, Field(description="Only recorded then or later.")] = None
     recorded_before: Annotated[Moment | None, Field(description="Only recorded earlier.")] = None

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ledger.api.commands import PARTLY, Commands
 from ledger.api.freshness import Freshness
+from ledger.api.impact import Impacts
 from ledger.api.openapi import (
     COMMAND,
     CREATED,
@@ -17,8 +18,10 @@ from ledger.api.openapi import (
     RESULT,
     RESULT_OR_PROBLEM,
     DescribedRoute,
+    answered,
     content,
 )
+from ledger.model.impact import IMPACT_NAMES, Impact
 
 LedgerName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="A tenant or an environment.")]
 Atomic = Annotated[bool, Query(description="All lines as one batch, or each line as a batch of its own.")]
@@ -50,6 +53,23 @@ def commands_route(app: Commands) -> DescribedRoute:
             200: content("A result for each line.", {"application/x-ndjson": RESULT}, CREATED),
             PARTLY: content("Results, then a refusal.", {"application/x-ndjson": RESULT_OR_PROBLEM}, CREATED),
         },
+    )
+
+
+def impact_route(app: Impacts) -> DescribedRoute:
+    def impact(
+        ledger: LedgerName,
+        at_least: Annotated[str | None, Query(description="A revision that the answer is not older than.")] = None,
+        limit: Annotated[int, Query(ge=0, description="At most so many names in a list, and 1,000.")] = IMPACT_NAMES,
+    ) -> None:
+        """What these commands would do as one atomic batch. Nothing is recorded."""
+
+    return DescribedRoute(
+        "/v1/ledgers/{ledger}/impact",
+        app,
+        impact,
+        takes={"application/json": COMMAND, "application/x-ndjson": COMMAND},
+        gives=answered(Impact),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ledger.cli.files import read_whole
+from ledger.cli.filters import filtered
 from ledger.cli.options import Place, Seconds, placed
 from ledger.cli.progress import Bar
 from ledger.cli.render import (
@@ -27,8 +28,6 @@ from ledger.cli.render import (
 )
 from ledger.errors import Malformed, Usage
 from ledger.model.change import CHANGE_FIRST_MAX
-from ledger.model.entry import KINDS
-from ledger.model.verdict import REASONS, STATES
 from ledger.model.view import LISTED_MAX, AuditReport, EntryPage, GraphSlice, Remediation
 
 if TYPE_CHECKING:
@@ -198,21 +197,7 @@ def _draw(place: Place, graph: GraphSlice, *, up: bool) -> None:
 
 
 @click.command(short_help="List entries in the order recorded.")
-@click.option(
-    "--kind",
-    "kinds",
-    type=click.Choice(list(KINDS)),
-    multiple=True,
-    help="Only of this kind; may be repeated.",
-)
-@click.option("--state", type=click.Choice(STATES), help="Only records in this state now.")
-@click.option("--reason", type=click.Choice(REASONS), help="Only records that are so for this reason.")
-@click.option("--key-prefix", metavar="TEXT", help="Only about keys that start so.")
-@click.option("--actor", metavar="NAME", help="Only by this actor.")
-@click.option("--about", metavar="REF", help="Only the versions of what REF names, and what happened to them.")
-@click.option("--current", is_flag=True, help="Only the current version of each key.")
-@click.option("--recorded-since", metavar="TIME", help="Only recorded then or later, like 2026-01-31T09:30:00Z.")
-@click.option("--recorded-before", metavar="TIME", help="Only recorded earlier.")
+@filtered()
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="N", help="Only entries after @N.")
 @click.option(
     "--limit",
@@ -225,10 +210,10 @@ def _draw(place: Place, graph: GraphSlice, *, up: bool) -> None:
 @click.option("--content/--no-content", default=True, help="With what records say, or without.")
 @_at
 @placed
-def entries(place: Place, kinds: tuple[str, ...], limit: int, at: str | None, **wanted: Any) -> None:
+def entries(place: Place, limit: int, at: str | None, **wanted: Any) -> None:
     """List entries in the order they were recorded; all that is asked for must fit."""
     with place.reading() as ledger:
-        found = ledger.entries(kinds=kinds or None, limit=limit + 1, at=at, **wanted)
+        found = ledger.entries(limit=limit + 1, at=at, **wanted)
         revision = _revision(ledger, at)
     more = len(found) > limit
     found = found[:limit]

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import orjson
 
+from ledger.model.impact import Extent, Impact
 from ledger.model.result import Effect, Result
 from ledger.model.verdict import Verdict
 from ledger.model.view import (
@@ -29,6 +30,7 @@ from ledger.model.view import (
     Status,
     Turned,
 )
+from ledger.model.withdrawal import WithdrawalPlan, Withdrawn
 
 COLOURS = {"fresh": "green", "stale": "red", "unknown": "yellow"}
 CELL_CHARACTERS_MAX = 200
@@ -367,6 +369,51 @@ def effect_text(effect: Effect) -> str:
     if not names:
         return f"{effect.count:,}"
     return f"{effect.count:,}: {names}" + (f" and {more:,} more" if more else "")
+
+
+def plan_lines(plan: WithdrawalPlan) -> list[str]:
+    """What would be withdrawn, and what that would do; last how to do it."""
+    if not plan.count:
+        return ["nothing to withdraw", footer(plan.impact.revision)]
+    more = plan.count - len(plan.first)
+    lines = [f"would withdraw {plan.count:,} as {plan.asked.mode}: {_kinds(plan.kinds)}"]
+    lines += [f"  {line}" for line in entry_lines(plan.first)] + ([f"  and {more:,} more"] if more else [])
+    how = f"nothing was changed; do it: --plan {plan.digest}"
+    return [*lines, *_impact(plan.impact), footer(plan.impact.revision, how)]
+
+
+def withdrawn_lines(done: Withdrawn) -> list[str]:
+    """What a withdrawal did."""
+    again = " (answered before)" if done.replayed else ""
+    return [
+        f"{click.style('withdrawn', bold=True)} {done.count:,}{again}, fell {done.fell.count:,}",
+        footer(done.revision),
+    ]
+
+
+def impact_lines(impact: Impact) -> list[str]:
+    """What would fall and revive, with how many of each kind, and what would have to be repaired."""
+    lines = _impact(impact) or ["nothing would fall or revive"]
+    return [*lines, footer(impact.revision, "nothing was changed")]
+
+
+def _impact(impact: Impact) -> list[str]:
+    lines: list[str] = []
+    for what, extent, colour in (("fall", impact.fell, "red"), ("revive", impact.revived, "green")):
+        if extent.count:
+            lines += [f"would {_painted(what, colour)} {extent.count:,}: {_kinds(extent.kinds)}", *_listed(extent)]
+    if impact.remediation.count:
+        lines += [f"would need {_painted('repair', 'red')} {impact.remediation.count:,}", *_listed(impact.remediation)]
+    return lines
+
+
+def _kinds(kinds: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
+
+
+def _listed(extent: Extent | Effect) -> list[str]:
+    more = extent.count - len(extent.first)
+    return [f"  {clean(name)}" for name in extent.first] + ([f"  and {more:,} more"] if more else [])
 
 
 def _state_text(verdict: Verdict) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from ledger import __version__
+from ledger.cli.planning import impact, withdraw
 from ledger.cli.reading import READING
 from ledger.cli.render import as_json_text, clean
 from ledger.cli.serving import SERVING
@@ -26,7 +27,12 @@ EXIT_BROKEN_PIPE = 141
 """As the shell reports of a program that was stopped by SIGPIPE."""
 
 
-SECTIONS = {"Look": (*READING, tags), "Record": (*WRITING, tag), "Whole ledgers": TRANSFER, "Service": SERVING}
+SECTIONS = {
+    "Look": (*READING, impact, tags),
+    "Record": (*WRITING, withdraw, tag),
+    "Whole ledgers": TRANSFER,
+    "Service": SERVING,
+}
 
 
 class Shell(click.Group):

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 import orjson
 
-from ledger.client.exchange import JSON_LINES, Request, Steps, ask, commands, decoded, read
+from ledger.client.exchange import JSON_LINES, Request, Steps, ask, commands, decoded, read, with_query
 from ledger.clock import parse_moment
 from ledger.errors import LedgerError, Malformed, NoSuchLedger, ServiceError
 from ledger.model.change import CHANGE_FIRST_MAX
 from ledger.model.entry import EMPTY, Head, parse_revision, revision_token
+from ledger.model.impact import IMPACT_NAMES, Impact
 from ledger.model.listing import Listing, Wanted
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import UNKNOWN, Report, Verdict
@@ -40,7 +40,8 @@ from ledger.model.view import (
     Tagged,
     Tags,
 )
-from ledger.model.writing import Refs, Writing
+from ledger.model.withdrawal import Planning, WithdrawalPlan, Withdrawing, Withdrawn
+from ledger.model.writing import Moment, Refs, Writing, batch_of
 
 T = TypeVar("T")
 
@@ -62,7 +63,11 @@ class _Told(msgspec.Struct):
     verdicts: list[Verdict]
 
 
-class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[EntryView]]]):
+class Asking(
+    Writing[Steps[Result], Steps[BatchResult]],
+    Listing[Steps[list[EntryView]]],
+    Planning[Steps[WithdrawalPlan], Steps[Withdrawn]],
+):
     """One ledger of a service, and what this client knows of it: the newest revision it heard of, and its own writes.
 
     With `read_own_writes` every read names the last revision that this client wrote, so that no other process of the
@@ -169,7 +174,7 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
                 "entries",
                 at_least,
                 at=at,
-                **asdict(wanted),
+                **msgspec.structs.asdict(wanted),
                 after=found[-1].seq if found else after,
                 limit=min(limit - len(found), PAGE_ENTRIES),
                 content=content,
@@ -236,6 +241,47 @@ class Asking(Writing[Steps[Result], Steps[BatchResult]], Listing[Steps[list[Entr
     def remediation(self, *, at: str | None = None, at_least: str | None = None) -> Steps[list[Remedy]]:
         """Executed mutations that lost their ground (law 16)."""
         return list((yield from self._read(Remediation, "remediation", at_least, at=at)).remediation)
+
+    def impact(
+        self,
+        commands: Iterable[Mapping[str, Any]],
+        *,
+        actor: str | None = None,
+        occurred_at: Moment | None = None,
+        idempotency_key: str | None = None,
+        limit: int = IMPACT_NAMES,
+        at_least: str | None = None,
+    ) -> Steps[Impact]:
+        """What `apply` would do with these commands now: what would fall and revive, which acts would need repair.
+
+        Nothing is recorded. What would be refused is refused. At most `limit` names in each list, and 1,000.
+        """
+        from ledger.client.sending import line_of
+
+        batch = batch_of(commands, actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key)
+        path = with_query("impact", limit=limit, at_least=self._floor(at_least))
+        try:
+            answer = yield from ask(Request("POST", path, line_of(batch)))
+        except LedgerError as error:
+            error.details.pop("line", None)  # there was but one
+            raise
+        impact = decoded(answer.body, Impact)
+        self.heard(impact.revision)
+        return impact
+
+    def _plan(self, asked: Withdrawing, limit: int, at_least: str | None) -> Steps[WithdrawalPlan]:
+        path = with_query("withdrawal/plan", limit=limit, at_least=self._floor(at_least))
+        answer = yield from ask(Request("POST", path, msgspec.json.encode(asked)))
+        plan = decoded(answer.body, WithdrawalPlan)
+        self.heard(plan.impact.revision)
+        return plan
+
+    def _withdraw(self, asked: Withdrawing, plan: str, idempotency_key: str | None) -> Steps[Withdrawn]:
+        key = f"client:{uuid.uuid4().hex}" if idempotency_key is None else idempotency_key
+        body = msgspec.json.encode(msgspec.structs.asdict(asked) | {"plan": plan, "idempotency_key": key})
+        done = decoded((yield from ask(Request("POST", "withdrawal", body, key=key))).body, Withdrawn)
+        self.wrote(done.revision)
+        return done
 
     def status(self, *, at: str | None = None) -> Steps[Status]:
         """Head, counts, and the service's lag."""

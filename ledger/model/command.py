@@ -204,10 +204,16 @@ class ExpireCommand(_Command, frozen=True, tag="expire"):
 SingleCommand = RecordCommand | RevokeCommand | ReinstateCommand | VerifyCommand | ExpireCommand
 
 
+ExpectsImpact = Annotated[
+    Digest | None, Meta(description="Refuse unless it does exactly what `impact` told: the digest of that.")
+]
+
+
 class BatchCommand(_Command, frozen=True, tag="batch"):
     """Several commands, all or none."""
 
     commands: Annotated[list[SingleCommand], Meta(min_length=1)]
+    expects_impact: ExpectsImpact = None
 
 
 Command = SingleCommand | BatchCommand
@@ -266,6 +272,7 @@ def _parse_batch(data: Mapping[str, Any]) -> BatchCommand:
         actor=envelope.actor,
         occurred_at=envelope.occurred_at,
         idempotency_key=envelope.idempotency_key,
+        expects_impact=envelope.expects_impact,
     )
     sent = _as_sent(rest)
     sent["commands"] = [[command.sent_digest, command.idempotency_key] for command in parsed]
@@ -274,6 +281,8 @@ def _parse_batch(data: Mapping[str, Any]) -> BatchCommand:
 
 class _BatchEnvelope(_Command, frozen=True, tag="batch"):
     """A batch without its commands: they are parsed one by one, each with its position."""
+
+    expects_impact: ExpectsImpact = None
 
 
 C = TypeVar("C", bound=_Command)

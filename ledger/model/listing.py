@@ -4,9 +4,11 @@ without."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from ledger.errors import Malformed
 from ledger.model.writing import Moment
@@ -14,19 +16,37 @@ from ledger.model.writing import Moment
 Listed = TypeVar("Listed", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which entries are looked for: all that is given must fit. HTTP, GraphQL and command line have the same names."""
 
-    kinds: Collection[str] | None = None  # of one of these
+    kinds: Sequence[str] | None = None  # of one of these
     state: str | None = None  # of records, now
     reason: str | None = None  # of that state
     key_prefix: str | None = None
     actor: str | None = None
     about: str | None = None  # a reference: all versions of its key and all events on them
+    resting_on: str | None = None  # a reference: records that rest on it, directly or not
     current: bool = False  # only the current version of each key
-    recorded_since: Moment | None = None  # then or later
-    recorded_before: Moment | None = None
+    recorded_since: str | None = None  # RFC 3339; then or later
+    recorded_before: str | None = None
+
+
+def wanted_of(
+    *, kinds: Iterable[str] | None, recorded_since: Moment | None, recorded_before: Moment | None, **more: Any
+) -> Wanted:
+    """What Python is given: kinds as they come, times that may be datetimes. Raises Malformed."""
+    if isinstance(kinds, str):
+        raise Malformed(f'kinds is a list of kinds: ["belief"]; {kinds!r} is one text', field="kinds")
+    return Wanted(
+        kinds=None if kinds is None else list(kinds),
+        recorded_since=_text(recorded_since),
+        recorded_before=_text(recorded_before),
+        **more,
+    )
+
+
+def _text(moment: Moment | None) -> str | None:
+    return moment.isoformat() if isinstance(moment, datetime) else moment
 
 
 class Listing(ABC, Generic[Listed]):
@@ -46,6 +66,7 @@ class Listing(ABC, Generic[Listed]):
         key_prefix: str | None = None,
         actor: str | None = None,
         about: str | None = None,
+        resting_on: str | None = None,
         current: bool = False,
         recorded_since: Moment | None = None,
         recorded_before: Moment | None = None,
@@ -58,17 +79,17 @@ class Listing(ABC, Generic[Listed]):
         """At most `limit` entries after entry `after`, in the order of the log, that fit all that is given.
 
         `state` and `reason` are those of records now, `about` is a reference: all versions of its key and all events
-        on them; `current`: only the current version of each key. Times are RFC 3339 texts or datetimes, with a zone.
+        on them; `resting_on` too: all records that rest on it, directly or not. `current`: only the current version of
+        each key. Times are RFC 3339 texts or datetimes, with a zone.
         """
-        if isinstance(kinds, str):
-            raise Malformed(f'kinds is a list of kinds: ["belief"]; {kinds!r} is one text', field="kinds")
-        wanted = Wanted(
-            kinds=None if kinds is None else list(kinds),
+        wanted = wanted_of(
+            kinds=kinds,
             state=state,
             reason=reason,
             key_prefix=key_prefix,
             actor=actor,
             about=about,
+            resting_on=resting_on,
             current=current,
             recorded_since=recorded_since,
             recorded_before=recorded_before,

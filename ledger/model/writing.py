@@ -159,10 +159,26 @@ class Writing(ABC, Generic[One, Whole]):
         actor: str | None = None,
         occurred_at: Moment | None = None,
         idempotency_key: str | None = None,
+        expects_impact: str | None = None,
     ) -> Whole:
-        """One atomic batch of interchange commands: all or none (law 10)."""
-        batch = _given(op="batch", actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key)
-        return self._batch({**batch, "commands": list(commands)})
+        """One atomic batch of interchange commands: all or none (law 10).
+
+        With `expects_impact`, the digest of what `impact` told of them, they do exactly that or are refused.
+        """
+        return self._batch(
+            batch_of(
+                commands,
+                actor=actor,
+                occurred_at=occurred_at,
+                idempotency_key=idempotency_key,
+                expects_impact=expects_impact,
+            )
+        )
+
+
+def batch_of(commands: Iterable[Mapping[str, Any]], **envelope: Any) -> dict[str, Any]:
+    """Commands as one batch."""
+    return {**_given(op="batch", **envelope), "commands": list(commands)}
 
 
 def _refs(refs: Sequence[T], field: str) -> list[T]:

@@ -18,16 +18,16 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from ledger.clock import Clock
 from ledger.errors import HeadMoved, LedgerError, Unavailable
-from ledger.model.command import BatchCommand, Command, ExpireCommand
-from ledger.model.entry import EMPTY, Entry, Head, Record, Sealed, head_after, revision_token, seal
-from ledger.model.result import NO_EFFECT, BatchResult, Effect, Result
-from ledger.service.drafts import Change
+from ledger.model.command import BatchCommand, Command
+from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, revision_token, seal
+from ledger.model.result import BatchResult, Result
 from ledger.service.figures import Figures
 from ledger.service.judge import Judge, Judgement, Remembered
 from ledger.service.live import Live
+from ledger.service.recall import idempotency_keys, recalled
+from ledger.service.rendering import facts_of
 from ledger.store.base import NodeState, Store
 from ledger.validity.index import Index
-from ledger.validity.resolve import name_of
 from ledger.validity.verdicts import Reader
 
 GROUP_COMMANDS_MAX = 1_000
@@ -276,24 +276,14 @@ class Committer:
                 return
             part = _Group(group.end, remembered=group.remembered)
             judge = Judge(index, index.clock_us, part.remembered)
-            self._note_expiries(part, judge)
+            for noted in judge.note_expiries():
+                self._seal(part, noted)
             for submission, commands in taken:
                 self._judge_submission(judge, part, submission, commands)
             self.live.put_ahead(part.entries)
         group.entries += part.entries
         group.answers += part.answers
         group.refusals += part.refusals
-
-    def _note_expiries(self, part: _Group, judge: Judge) -> None:
-        """Write down what has expired: each is tried on what stood before, to see what fell by it alone."""
-        index = judge.index
-        savepoint = index.savepoint()
-        for edition in index.retract_expiries():
-            expire = ExpireCommand(target=f"@{index.newest[edition]}")
-            self._seal(part, judge.judge(expire))
-        index.rollback(savepoint)  # it expired when its moment came, not by being noted
-        for sealed in part.entries:
-            index.apply(sealed.entry)
 
     def _judge_submission(
         self, judge: Judge, group: _Group, submission: Submission, commands: Sequence[Command]
@@ -320,23 +310,11 @@ class Committer:
 
     async def _recall(self, group: _Group, taken: list[tuple[Submission, Sequence[Command]]]) -> None:
         """Find what the log, or the group under way, remembers of the idempotency keys that come now."""
-        keys = {key for _, commands in taken for command in commands for key in _idempotency_keys(command)}
+        keys = {key for _, commands in taken for command in commands for key in idempotency_keys(command)}
         if self._committing is not None:
             under_way = self._committing.remembered
             group.remembered.update((key, under_way[key]) for key in keys & under_way.keys())
-        for key, seq in self.live.answered(keys - group.remembered.keys()).items():
-            batch = await self._batch_of(seq)
-            entry = batch[seq - batch[0].seq]
-            request = next(request for request in entry.requests if request.idempotency_key == key)
-            group.remembered[key] = Remembered(seq, request, batch)
-
-    async def _batch_of(self, seq: int) -> list[Entry]:
-        """The entries of a batch, up to the one given, which may be any of it."""
-        (sealed,) = await self.store.read(self.live.name, seq - 1, 1)
-        if sealed.entry.batch == seq:
-            return [sealed.entry]
-        first = sealed.entry.batch
-        return [one.entry for one in await self.store.read(self.live.name, first - 1, seq - first + 1)]
+        group.remembered |= await recalled(self.store, self.live, keys - group.remembered.keys())
 
     # -- committing ---------------------------------------------------------------------------------------------------
 
@@ -456,20 +434,7 @@ class Committer:
 
 
 def _answer(index: Index, judgement: Judgement, revision: str) -> BatchResult:
-    results = tuple(
-        Result(
-            outcome=one.outcome,
-            entry=f"@{one.entry}",
-            ref=name_of(index, one.about),
-            verdict=one.verdict,
-            revision=revision,
-            replayed=one.replayed,
-            stands=tuple(f"@{seq}" for seq in one.stands),
-            fell=_effect(index, one.fell),
-            revived=_effect(index, one.revived),
-        )
-        for one in judgement.outcomes
-    )
+    results = tuple(Result(revision=revision, **facts_of(index, one)) for one in judgement.outcomes)
     return BatchResult(revision=revision, results=results, replayed=judgement.replayed)
 
 
@@ -477,10 +442,6 @@ def _states_of(index: Index, entries: Sequence[Sealed]) -> list[NodeState]:
     """The states new records are born with."""
     reader = Reader(index)
     return [NodeState(one.entry.seq, *reader.state(one.entry.seq)) for one in entries if isinstance(one.entry, Record)]
-
-
-def _effect(index: Index, change: Change) -> Effect:
-    return Effect(change.number, tuple(name_of(index, seq) for seq in change.first)) if change.number else NO_EFFECT
 
 
 def _size(command: Command) -> int:
@@ -492,10 +453,3 @@ def _chars(command: Command) -> int:
     if isinstance(command, BatchCommand):
         return sum(map(_chars, command.commands))
     return len(getattr(command, "content_form", None) or "")
-
-
-def _idempotency_keys(command: Command) -> list[str]:
-    own = [command.idempotency_key] if command.idempotency_key is not None else []
-    if isinstance(command, BatchCommand):
-        own += [one.idempotency_key for one in command.commands if one.idempotency_key is not None]
-    return own

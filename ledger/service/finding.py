@@ -14,7 +14,7 @@ from ledger.model.verdict import REASONS, STATES
 from ledger.model.writing import Moment
 from ledger.service.live import Live
 from ledger.store.base import Store
-from ledger.validity.graph import entries_about
+from ledger.validity.graph import entries_about, resting_on
 from ledger.validity.index import Index
 from ledger.validity.lookup import KIND_CODES, NONE, Lookup
 from ledger.validity.resolve import resolve
@@ -52,6 +52,9 @@ async def find(
         if wanted.about is not None:
             about = entries_about(index, index.edition[resolve(index, wanted.about)])
             seqs = [seq for seq in about if seq in seqs]
+        if wanted.resting_on is not None:
+            resting = resting_on(index, index.edition[resolve(index, wanted.resting_on)])
+            seqs = sorted({seq for one in resting for seq in index.versions_of_edition(one)}.intersection(seqs))
     if newest_first:
         seqs = seqs[::-1]
     found: list[int] = []

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ledger.errors import IdempotencyConflict, LedgerError, Malformed, StalePremise
+from ledger.errors import IdempotencyConflict, ImpactChanged, LedgerError, Malformed, StalePremise
 from ledger.model.command import (
     BatchCommand,
     Command,
@@ -36,6 +36,7 @@ from ledger.model.entry import (
 from ledger.service import laws
 from ledger.service.drafts import Change, Draft, Drafts, Outcome
 from ledger.service.laws import Premises
+from ledger.service.measuring import Measure
 from ledger.validity.index import Index
 from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH
 from ledger.validity.resolve import name_of, record_named
@@ -57,6 +58,10 @@ class Judgement(NamedTuple):
     outcomes: list[Outcome]
     replayed: bool = False
 
+    @property
+    def entries(self) -> list[Entry]:
+        return [draft.entry for draft in self.drafts]
+
 
 class Judge:
     """Judges one batch after another against an index that is journalling.
@@ -74,14 +79,29 @@ class Judge:
 
         Raises Refused with the position of the command; the index is then as it was before the call.
         """
-        savepoint = self.index.savepoint()
+        savepoint, measure = self.index.savepoint(), Measure(self.index)
         try:
             judgement = _Batch(self, command).judge()
+            _check_impact(command, judgement, measure)
         except BaseException:
             self.index.rollback(savepoint)
             raise
         self._remember(judgement)
         return judgement
+
+    def note_expiries(self) -> list[Judgement]:
+        """What has expired and is not in the log yet, an entry each: that is noted before anything else is judged.
+
+        Each is tried on what stood before, to see what fell by it alone.
+        """
+        index = self.index
+        savepoint = index.savepoint()
+        noted = [self.judge(ExpireCommand(target=f"@{index.newest[one]}")) for one in index.retract_expiries()]
+        index.rollback(savepoint)  # it expired when its moment came, not by being noted
+        for judgement in noted:
+            for entry in judgement.entries:
+                index.apply(entry)
+        return noted
 
     def recall(self, command: Command, *, whole: bool = False) -> Remembered | None:
         """What was answered to the same idempotency key. Raises IdempotencyConflict if the command was another."""
@@ -98,11 +118,25 @@ class Judge:
 
     def _remember(self, judgement: Judgement) -> None:
         """A later batch of the same group may repeat a command of this one."""
-        batch = [draft.entry for draft in judgement.drafts]
+        batch = judgement.entries
         for entry in batch:
             for request in entry.requests:
                 if request.idempotency_key is not None:
                     self.remembered[request.idempotency_key] = Remembered(entry.seq, request, batch)
+
+
+def _check_impact(command: Command, judgement: Judgement, measure: Measure) -> None:
+    """Whether a batch does what was shown of it; one that was answered before did so then."""
+    expected = command.expects_impact if isinstance(command, BatchCommand) else None
+    if expected is None or (judgement.replayed and judgement.outcomes):
+        return
+    now = measure.read(judgement.entries, judgement.outcomes).digest
+    if now != expected:
+        raise ImpactChanged(
+            "the ledger has moved, and these commands would do something else by now than was shown; look again",
+            field="expects_impact",
+            impact=now,
+        )
 
 
 class _Batch:

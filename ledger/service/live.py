@@ -161,6 +161,20 @@ class Live:
                 self._hide()
                 raise
 
+    @contextmanager
+    def supposing(self, now_us: int) -> Iterator[Index]:
+        """The durable index as of `now_us`, to apply to it what is only supposed: it is undone at the end."""
+        with self.durable as index:
+            index.advance(now_us)
+            dirty, index.dirty = index.dirty, None  # nobody is to be told of what never was
+            supposed = index.savepoint()
+            try:
+                yield index
+            finally:
+                index.rollback(supposed)
+                index.release()
+                index.dirty = dirty
+
     def put_ahead(self, entries: Sequence[Sealed]) -> None:
         """Inside `judging`: these have been judged and applied, on top of everything ahead."""
         if entries:

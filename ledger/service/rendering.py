@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import orjson
 from msgspec import UNSET
 
 from ledger.clock import format_moment
 from ledger.model.entry import Record, Sealed
+from ledger.model.result import NO_EFFECT, Effect
 from ledger.model.view import EntryView, Node
 from ledger.validity.lookup import KIND_NAMES, Lookup
 from ledger.validity.resolve import name_of
 from ledger.validity.verdicts import Reader
+
+if TYPE_CHECKING:  # who only reads needs nothing of writing
+    from ledger.service.drafts import Change, Outcome
 
 
 def id_of(index: Lookup, edition: int) -> str:
@@ -23,6 +29,24 @@ def node_of(reader: Reader, edition: int, depth: int) -> Node:
     verdict = reader.verdict_of(reader.index.newest[edition])
     kind = KIND_NAMES[reader.index.kind[reader.index.birth[edition]]]
     return Node(verdict.id or "", verdict.ref, kind, verdict.state, verdict.reason, depth)
+
+
+def facts_of(index: Lookup, outcome: Outcome) -> dict[str, Any]:
+    """What came of a command, as results tell it."""
+    return {
+        "outcome": outcome.outcome,
+        "entry": f"@{outcome.entry}",
+        "ref": name_of(index, outcome.about),
+        "verdict": outcome.verdict,
+        "replayed": outcome.replayed,
+        "stands": tuple(f"@{seq}" for seq in outcome.stands),
+        "fell": _effect(index, outcome.fell),
+        "revived": _effect(index, outcome.revived),
+    }
+
+
+def _effect(index: Lookup, change: Change) -> Effect:
+    return Effect(change.number, tuple(name_of(index, seq) for seq in change.first)) if change.number else NO_EFFECT
 
 
 def view_of(reader: Reader, sealed: Sealed) -> EntryView:

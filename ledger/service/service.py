@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import functools
 import os
+import sys
 import uuid
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
 from ledger.model.change import CHANGE_FIRST_MAX, Change
-from ledger.model.entry import EMPTY, Entry, Head, Sealed, head_after, revision_token
+from ledger.model.entry import EMPTY, Entry, Event, Head, Sealed, head_after, revision_token
+from ledger.model.impact import IMPACT_NAMES, IMPACT_NAMES_MAX, Impact
 from ledger.model.listing import Wanted
 from ledger.model.reference import check_ledger, check_tag
 from ledger.model.result import BatchResult
@@ -41,6 +44,7 @@ from ledger.model.view import (
     Status,
     Tagged,
 )
+from ledger.model.withdrawal import WithdrawalPlan, Withdrawing, Withdrawn
 from ledger.service.answers import Answer, answer, answer_of
 from ledger.service.audit import audit
 from ledger.service.browsing import acts_due, entry_named, explained, kinds_counted, states_counted
@@ -439,6 +443,54 @@ class LedgerService:
             acts = acts_due(reader)
         views = {view.seq: view for view in await self._views([act.seq for act in acts], at=at)}
         return [Remedy(views[act.seq], act.needed, tuple(f"@{seq}" for seq in act.causes)) for act in acts]
+
+    async def impact(
+        self, command: Mapping[str, Any] | Command, *, limit: int = IMPACT_NAMES, results: bool = True
+    ) -> Impact:
+        """What a batch would do if it were applied now; nothing changes. Raises Refused as that would, StoreError."""
+        from ledger.model.command import parse_command
+        from ledger.service.impact import foreseen
+
+        parsed = parse_command(command) if isinstance(command, Mapping) else command
+        await self._ready(None)
+        return await foreseen(self.store, self.live, self.clock, parsed, limit=limit, results=results)
+
+    async def plan_withdrawal(self, asked: Withdrawing, *, limit: int = IMPACT_NAMES) -> WithdrawalPlan:
+        """Which editions that would be, and what would fall with them; nothing changes. Raises as `find`, Malformed."""
+        from ledger.service.withdrawal import withdrawal
+
+        targets, kinds = await self._to_withdraw(asked)
+        names = [f"@{seq}" for seq in targets]
+        impact = await self.impact(await withdrawal(asked, names), limit=limit, results=False)
+        first = await self._views(targets[: min(limit, IMPACT_NAMES_MAX)], content=False)
+        return WithdrawalPlan(asked=asked, kinds=kinds, targets=tuple(names), first=tuple(first), impact=impact)
+
+    async def withdraw(self, asked: Withdrawing, plan: str, *, idempotency_key: str | None = None) -> Withdrawn:
+        """Do what a plan with this digest showed, as one atomic batch. Raises ImpactChanged if it would be another by
+        now, and as `plan_withdrawal` and `apply` do."""
+        from ledger.service.recall import recalled
+        from ledger.service.withdrawal import told, withdrawal
+
+        known = await recalled(self.store, self.live, {idempotency_key} if idempotency_key is not None else set())
+        if known:  # answered before; what it revoked then says the log
+            targets = [entry.targets[0] for one in known.values() for entry in one.batch if isinstance(entry, Event)]
+        else:
+            targets, _ = await self._to_withdraw(asked)
+        names = [f"@{seq}" for seq in targets]
+        result = await self.apply(await withdrawal(asked, names, plan=plan, idempotency_key=idempotency_key))
+        if result.replayed and not known and idempotency_key and self.live.answered([idempotency_key]):
+            return await self.withdraw(asked, plan, idempotency_key=idempotency_key)  # it landed while this was planned
+        return told(result)
+
+    async def _to_withdraw(self, asked: Withdrawing) -> tuple[list[int], dict[str, int]]:
+        """What is to be revoked, and how many of each kind."""
+        from ledger.service.withdrawal import check_asked, withdrawable
+
+        check_asked(asked)
+        seqs = await self.find(asked.filter, limit=sys.maxsize)
+        with self.live.durable as index:
+            targets = withdrawable(index, seqs, asked.mode)
+            return targets, dict(sorted(Counter(KIND_NAMES[index.kind[seq]] for seq in targets).items()))
 
     async def status(self, *, at: str | None = None) -> Status:
         """Head, counts, where the ledger is kept, and how long ago all of that was heard."""

@@ -24,6 +24,7 @@ from ledger.testing.laws.answering import Idempotency
 from ledger.testing.laws.barrier import Barrier
 from ledger.testing.laws.causes import Causes
 from ledger.testing.laws.differing import Differing
+from ledger.testing.laws.foreseeing import Foreseeing, WithdrawingMany
 from ledger.testing.laws.keeping import Carrying, Chain, History
 from ledger.testing.laws.naming import Contents, Disclosure, References
 from ledger.testing.laws.passing import Ageing, Diverging, Expiring
@@ -57,6 +58,8 @@ class _Place:
 
 @pytest.mark.asyncio
 class LedgerContract(
+    WithdrawingMany,
+    Foreseeing,
     Carrying,
     Contents,
     References,

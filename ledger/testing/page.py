@@ -15,6 +15,7 @@ What a line may say (`…` in an expectation stands for any text; a line without
     verify  REF CONTENT        & REF CONTENT …; CONTENT may be a digest
     batch                      the lines indented under it, as one; refused as a whole
             on any of these:   by ACTOR  at -5s (occurred_at)  idempotency_key KEY
+    impact                     of the lines indented under it -> fell p@1 b@1, revived q@1, needs pay@1; or nothing
     wait    10s                -5s sets the clock back
     check   REF …              max_age 60s; the verdicts, separated by ;
     why     REF                -> @3 > policy/refund@1 superseded > refund-ok@1 unsupported
@@ -36,6 +37,7 @@ from ledger.app import AsyncLedger
 from ledger.clock import SECOND, format_moment
 from ledger.errors import LedgerError
 from ledger.model.canonical import digest_of
+from ledger.model.impact import Extent, Impact
 from ledger.model.result import Effect, Result
 from ledger.model.verdict import Verdict
 from ledger.testing.clock import ManualClock
@@ -82,6 +84,8 @@ class Page:
         match op:
             case "batch":
                 return await self._batch(words, within)
+            case "impact":
+                return foreseen(await self.ledger.impact([self._command(*_head_and_tail(line)) for _, line in within]))
             case "record" | "revoke" | "reinstate" | "verify":
                 return told(await self._single(self._command(op, words)))
             case "wait":
@@ -183,6 +187,12 @@ def told(result: Result) -> str:
     return ", ".join(parts + ["replayed"] * result.replayed)
 
 
+def foreseen(impact: Impact) -> str:
+    """What would happen, as a page expects it: `fell p@1 b@1, needs pay@1`."""
+    facts: dict[str, Effect | Extent] = {"fell": impact.fell, "revived": impact.revived, "needs": impact.remediation}
+    return ", ".join(f"{name} {_effect(fact)}" for name, fact in facts.items() if fact.count) or "nothing"
+
+
 def judged(verdict: Verdict) -> str:
     """A verdict as a page expects it: `stale superseded, cause @3, successor policy@2`."""
     facts = {"cause": verdict.cause, "successor": verdict.successor}
@@ -193,7 +203,7 @@ def _state(verdict: Verdict) -> str:
     return verdict.state if verdict.reason is None else f"{verdict.state} {verdict.reason}"
 
 
-def _effect(effect: Effect) -> str:
+def _effect(effect: Effect | Extent) -> str:
     return " ".join(effect.first if effect.count == len(effect.first) else (*effect.first, f"({effect.count} in all)"))
 
 

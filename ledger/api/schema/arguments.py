@@ -40,12 +40,13 @@ class EntryFilter:
     about: ID | None = given(
         "About what this reference names: all versions of its key, all events on them.", default=None
     )
+    resting_on: ID | None = given("Records that rest on what this reference names, directly or not.", default=None)
     current: bool = given("Only the current version of each key.", default=False)
     recorded_since: DateTime | None = given("Recorded then or later.", default=None)
     recorded_before: DateTime | None = given("Recorded earlier.", default=None)
 
     def wanted(self) -> Wanted:
-        return Wanted(**{name: _plain(value) for name, value in vars(self).items()})
+        return Wanted(**{name: plain(value) for name, value in vars(self).items()})
 
 
 @strawberry.input(description="Record a version of what a key is about.")
@@ -120,18 +121,19 @@ def command_of(op: str, given: Any) -> dict[str, Any]:
     for name, value in vars(given).items():
         if value is UNSET or (value is None and name not in _NULL_SAYS):
             continue
-        command[name] = _plain(value)
+        command[name] = plain(value)
     return command
 
 
 _NULL_SAYS = ("content", "valid_until")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as the interchange spells it."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, LookInput):
         return [value.target, value.digest]
     if isinstance(value, list) and value and isinstance(value[0], LookInput | Enum):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return value

@@ -31,6 +31,7 @@ from ledger.api.schema.results import (
     shown_result,
 )
 from ledger.api.schema.tags import Named, TagName, TagResult, shown_tagged
+from ledger.api.schema.withdrawal import WithdrawalInput, WithdrawResult, shown_withdrawn
 from ledger.api.schema.words import DateTime
 from ledger.errors import LedgerError
 
@@ -74,10 +75,18 @@ class Mutation:
         idempotency_key: Annotated[
             str | None, arg("The same batch under the same key is answered, not repeated.")
         ] = None,
+        expects_impact: Annotated[
+            str | None, arg("The digest of what `impact` told of these commands: they do exactly that or are refused.")
+        ] = None,
     ) -> ApplyResult:
         try:
             not_over("commands", commands, info.context.limits.commands_max, "commands")
-            envelope = {"actor": actor, "occurred_at": occurred_at, "idempotency_key": idempotency_key}
+            envelope = {
+                "actor": actor,
+                "occurred_at": occurred_at,
+                "idempotency_key": idempotency_key,
+                "expects_impact": expects_impact,
+            }
             batch: dict[str, Any] = {"op": "batch", "commands": [each.command() for each in commands]}
             batch |= {name: value for name, value in envelope.items() if value is not None}
             service = await info.context.ledgers.get(ledger, create=True)
@@ -92,6 +101,21 @@ class Mutation:
     async def tag(self, info: Info, name: TagName, revision: Named = None, ledger: LedgerName = "main") -> TagResult:
         try:
             return shown_tagged(await (await info.context.ledgers.get(ledger)).tag(name, revision))
+        except LedgerError as error:
+            return shown_failure(error)
+
+    @strawberry.mutation(description="Withdraw exactly what `planWithdrawal` showed, as one batch of any size (law 5).")
+    async def withdraw(
+        self,
+        info: Info,
+        input: Annotated[WithdrawalInput, arg("Which editions, and how: as they were planned.")],
+        plan: Annotated[str, arg("The digest of the plan; what would do anything else by now is refused.")],
+        ledger: LedgerName = "main",
+        idempotency_key: Annotated[str | None, arg("The same under the same key is answered, not repeated.")] = None,
+    ) -> WithdrawResult:
+        try:
+            service = await info.context.ledgers.get(ledger)
+            return shown_withdrawn(await service.withdraw(input.asked(), plan, idempotency_key=idempotency_key))
         except LedgerError as error:
             return shown_failure(error)
 

@@ -17,16 +17,19 @@ from ledger.api.schema.answers import (
     shown_report,
     shown_slice,
 )
-from ledger.api.schema.arguments import At, EntryFilter, LedgerName, Ref, arg
+from ledger.api.schema.arguments import At, CommandInput, EntryFilter, LedgerName, Ref, arg
 from ledger.api.schema.comparing import Comparisons
 from ledger.api.schema.desk import Operation
 from ledger.api.schema.entries import Entry, shown_verdict
+from ledger.api.schema.impact import Impact, shown_impact
 from ledger.api.schema.limits import not_over, page_size, within
 from ledger.api.schema.pages import EntryConnection, Place, page, place_of
 from ledger.api.schema.tags import Tag, shown_tags
+from ledger.api.schema.withdrawal import WithdrawalInput, WithdrawalPlan, shown_plan
 from ledger.api.schema.words import DateTime
 from ledger.clock import format_moment
 from ledger.errors import Malformed
+from ledger.model.impact import IMPACT_NAMES
 from ledger.service.browsing import acts_due, explained
 
 Info = strawberry.Info[Operation, None]
@@ -142,6 +145,38 @@ class Query(Comparisons):
             places: list[Place] = [(0 if due.needed else 1, due.seq) for due in acts_due(reader)]
         beyond = [place for place in sorted(places) if last is None or place > last]
         return await page(desk, beyond[: size + 1], size, after)
+
+    @strawberry.field(
+        description="What `apply` would do with these commands now; nothing is recorded. A refusal is an error."
+    )
+    async def impact(
+        self,
+        info: Info,
+        commands: Annotated[list[CommandInput], arg("In order; each sees what those before it would do.")],
+        ledger: LedgerName = "main",
+        limit: Annotated[int | None, arg("How many of what falls and revives to name at most.")] = None,
+        at_least: Annotated[str | None, arg("A revision that the answer must not be older than.")] = None,
+    ) -> Impact:
+        not_over("commands", commands, info.context.limits.commands_max, "commands")
+        most = IMPACT_NAMES if limit is None else _most(info, limit)
+        desk = await info.context.desk(ledger, ready=False)
+        await desk.service.reach(at_least)
+        batch = {"op": "batch", "commands": [each.command() for each in commands]}
+        return shown_impact(await desk.service.impact(batch, limit=most))
+
+    @strawberry.field(
+        description="What a filter would withdraw, and what would fall with it. Nothing is changed; `withdraw` does it."
+    )
+    async def plan_withdrawal(
+        self,
+        info: Info,
+        input: Annotated[WithdrawalInput, arg("Which editions, and how.")],
+        ledger: LedgerName = "main",
+        limit: Annotated[int | None, arg("How many to name in each list at most.")] = None,
+    ) -> WithdrawalPlan:
+        most = IMPACT_NAMES if limit is None else _most(info, limit)
+        desk = await info.context.desk(ledger)
+        return shown_plan(desk, await desk.service.plan_withdrawal(input.asked(), limit=most))
 
     @strawberry.field(description="Where a ledger stands.")
     async def ledger(self, info: Info, name: LedgerName = "main", at: At = None) -> Ledger | None:

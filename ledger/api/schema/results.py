@@ -18,7 +18,7 @@ from ledger.model import result as model
 @strawberry.type(description="What a command did to the validity of what was there before.")
 class Effect:
     count: int = told("How many editions.")
-    first: list[ID] = told("The first ten of them.")
+    first: list[ID] = told("The first of them: ten, or as many as were asked for.")
 
 
 @strawberry.type(description="What came of a command.")
@@ -92,6 +92,11 @@ class IdempotencyConflict(Error):
     used_by: ID | None = told("The entry that answers the other command.")
 
 
+@strawberry.type(description="It would do something else by now than `impact` told: `impact_changed`.")
+class ImpactConflict(Error):
+    impact: str | None = told("The digest of what it would do now.")
+
+
 @strawberry.type(description="A law forbids it; the code says which.")
 class LawBroken(Error):
     pass
@@ -116,6 +121,7 @@ _ERRORS: tuple[tuple[tuple[type[errors.LedgerError], ...], type[Error], dict[str
         {"standing": "standing"},
     ),
     ((errors.IdempotencyConflict,), IdempotencyConflict, {"used_by": "entry"}),
+    ((errors.ImpactChanged,), ImpactConflict, {"impact": "impact"}),
     ((errors.Refused,), LawBroken, {}),
     ((errors.LedgerError,), StoreFailure, {}),
 )
@@ -127,6 +133,7 @@ Failure = (
     | VersionConflict
     | WithdrawalConflict
     | IdempotencyConflict
+    | ImpactConflict
     | LawBroken
     | StoreFailure
 )
@@ -157,8 +164,8 @@ def shown_result(desk: Desk, result: model.Result) -> CommandResult:
         revision=result.revision,
         replayed=result.replayed,
         created_ledger=result.entry == "@1" and not result.replayed,
-        fell=_effect(result.fell),
-        revived=_effect(result.revived),
+        fell=shown_effect(result.fell),
+        revived=shown_effect(result.revived),
         stands_ids=list(map(ID, result.stands)),
     )
 
@@ -191,5 +198,6 @@ def shown_failure(error: errors.LedgerError) -> Failure:
 CODES = frozenset(ErrorCode.__members__)
 
 
-def _effect(effect: model.Effect) -> Effect:
+def shown_effect(effect: model.Effect) -> Effect:
+    """What the schema shows of an effect."""
     return Effect(count=effect.count, first=list(map(ID, effect.first)))

@@ -1,0 +1,294 @@
+"""Withdrawing many editions at once: random filters, sizes no request could hold, and every door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from histories import KEYS, Author
+from test_impact import what_happens
+from test_properties import STEPS, Game, game
+
+from ledger import Ledger
+from ledger.errors import ImpactChanged, Refused
+from ledger.model.withdrawal import WithdrawalPlan
+from ledger.validity.lookup import MODE_FLAGS
+from tests.clients import KINDS, client_of
+from tests.serving import Service, hosted
+from tests.terminal import Terminal, commands
+
+MOVES = {"state", "current", "resting_on"}
+"""Filters that leave something else when what they left is withdrawn: what stands, and what a key means, changed."""
+
+
+def _filters(dice: random.Random, one: Game) -> dict[str, Any]:
+    """Some filter, such as everything ann recorded in the last seconds."""
+    known = [key for key in KEYS if key in one.ledger._service.live.index.keys]
+    chances: list[tuple[str, Any]] = [
+        ("actor", dice.choice(["ann", "bob"])),
+        ("kinds", dice.sample(["belief", "dependency", "mutation", "justification"], 2)),
+        ("state", dice.choice(["fresh", "stale"])),
+        ("key_prefix", dice.choice(["d/", "b/", "m"])),
+        ("current", True),
+    ]
+    chances += [(name, dice.choice(known)) for name in ("about", "resting_on") if known]
+    return dict(dice.sample(chances, dice.randint(1, 2)))
+
+
+async def _random_withdrawals(seed: int) -> tuple[int, int]:
+    """Withdrawals in the middle of a random history; how many, and how many editions."""
+    author, dice = Author(seed), random.Random(seed)
+    plans = editions = 0
+    async with game() as one:
+        for number in range(STEPS):
+            seconds, command = author.step(one.ledger)
+            command.setdefault("actor", dice.choice(["ann", "bob"]))
+            one.clock.wait(seconds)
+            with contextlib.suppress(Refused):
+                await one.ledger._service.apply(command)
+            if number % 7 == 6:
+                mode = dice.choice(list(MODE_FLAGS))
+                found = _filters(dice, one)
+                plan = await one.ledger.plan_withdrawal(mode=mode, limit=1000, **found)
+                await _is_what_fits(one, plan, found, mode)
+                if plan.commands and dice.random() < 0.5:
+                    batch = {"op": "batch", "commands": plan.commands, "expects_impact": plan.digest}
+                    await what_happens(one, batch, plan.impact)
+                else:
+                    assert (await one.ledger.withdraw(plan)).count == plan.count
+                assert (await one.ledger.plan_withdrawal(mode=mode, **found)).count == 0 or found.keys() & MOVES
+                plans, editions = plans + 1, editions + plan.count
+        assert (await one.ledger.audit()).ok
+    return plans, editions
+
+
+async def _is_what_fits(one: Game, plan: WithdrawalPlan, found: dict[str, Any], mode: str) -> None:
+    """The editions of the entries that fit, without those withdrawn so already; each named once."""
+    entries = await one.ledger.entries(limit=1000, **found)
+    with one.ledger._service.live.durable as index:
+        withdrawn = {
+            edition
+            for edition, standing in index.withdrawals.items()
+            if any(each.flag == MODE_FLAGS[mode] for each in standing)
+        }
+        fits = {index.edition[entry.seq] for entry in entries if index.is_record(entry.seq)} - withdrawn
+        support = [seq for seq in map(_seq, plan.targets) if not index.is_record(seq)]
+        named = [index.edition[seq] for seq in map(_seq, plan.targets) if index.is_record(seq)]
+        assert len(named) == len(set(named))
+        assert set(named) <= fits
+        assert set(named) == fits or mode == "erased"  # one erasure takes what shares its content along
+        assert set(support) <= {entry.seq for entry in entries if entry.kind == "justification"}
+        assert not {index.edition[seq] for seq in support} & (set(named) | withdrawn)
+
+
+def _seq(target: str) -> int:
+    return int(target[1:])
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_random_withdrawals(block: int) -> None:
+    """100 histories with five withdrawals each: what fits goes, and what was foreseen happens."""
+
+    async def games() -> tuple[int, int]:
+        told = [await _random_withdrawals(seed) for seed in range(block * 50, block * 50 + 50)]
+        return sum(plans for plans, _ in told), sum(editions for _, editions in told)
+
+    plans, editions = asyncio.run(games())
+    assert (plans, editions > 250) == (250, True)
+
+
+# --- sizes ----------------------------------------------------------------------------------------------------
+
+
+def _poisoned(ledger: Any, number: int) -> None:
+    """So many conclusions of one agent, and something that rests on the last."""
+    lines = [
+        {"op": "record", "kind": "belief", "key": f"x/{n}", "content": n, "actor": "agent-x"} for n in range(number)
+    ]
+    for start in range(0, number, 5000):
+        ledger.apply(lines[start : start + 5000])
+    ledger.record("decision", "ship", key="ship", because=[[f"x/{number - 1}"]], actor="ann")
+
+
+def test_no_limit_of_commands_holds_for_it() -> None:
+    """10,500 in one batch, from the library and over HTTP, where a request takes 10,000 commands."""
+    with hosted() as service, client_of("sync", service.address) as client:
+        _poisoned(client, 10_500)
+        plan = client.plan_withdrawal(actor="agent-x", mode="quarantined", limit=3)
+        assert (plan.count, len(plan.targets), len(plan.first)) == (10_500, 10_500, 3)
+        assert plan.impact.fell.kinds == {"belief": 10_500, "decision": 1}
+        with pytest.raises(Refused) as refused:
+            client.apply(plan.commands)
+        assert refused.value.code == "too_large"
+        done = client.withdraw(plan)
+        assert (done.count, done.fell.count) == (10_500, 10_501)
+        assert client.check(["ship", "x/0"]).fresh == []
+        change = next(iter(client.changes(after=plan.impact.revision)))
+        assert (change.revision, change.withdrawn.count) == (done.revision, 10_500)  # one batch
+
+
+# --- doors ----------------------------------------------------------------------------------------------------
+
+PAGE: list[dict[str, Any]] = [
+    {"op": "record", "kind": "dependency", "key": "web/a", "content": 1, "actor": "agent-x"},
+    {"op": "record", "kind": "belief", "key": "one", "content": 1, "because": [["web/a"]], "actor": "agent-x"},
+    {"op": "record", "kind": "mutation", "key": "pay", "content": 1, "because": [["one"]], "actor": "ann"},
+    {"op": "record", "kind": "belief", "key": "two", "content": 1, "actor": "ann"},
+]
+
+
+@pytest.fixture(params=["file", "service"])
+def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
+    """On a file, and on a service that keeps that file."""
+    terminal = Terminal(tmp_path)
+    with Ledger.open(terminal.store) as ledger:
+        ledger.apply(PAGE)
+    if request.param == "file":
+        yield terminal
+        return
+    with hosted(terminal.store) as service:
+        terminal.store = service.address
+        yield terminal
+
+
+X = ("withdraw", "--actor", "agent-x", "--mode", "quarantined")
+
+
+def test_the_command_line_shows_a_plan_and_changes_nothing(terminal: Terminal) -> None:
+    *lines, last = terminal.ok(*X).splitlines()
+    assert lines[0] == "would withdraw 2 as quarantined: 1 belief, 1 dependency"
+    assert [line.split()[0] for line in lines[1:3]] == ["@1", "@2"]
+    assert lines[3:] == [
+        "would fall 3: 1 belief, 1 dependency, 1 mutation",
+        "  web/a@1",
+        "  one@1",
+        "  pay@1",
+        "would need repair 1",
+        "  pay@1",
+    ]
+    told = terminal.json(*X)
+    assert last.split()[1:] == ["nothing", "was", "changed;", "do", "it:", "--plan", told["impact"]["digest"]]
+    assert told["targets"] == ["@1", "@2"]
+    assert terminal.head[0] == 4
+    short = terminal.ok(*X, "--limit", "1").splitlines()
+    assert (short[2], short[5]) == ("  and 1 more", "  and 2 more")
+
+
+def test_the_command_line_does_what_was_shown(terminal: Terminal) -> None:
+    digest = terminal.json(*X)["impact"]["digest"]
+    out = terminal.ok(*X, "--reason", "was injected", "--plan", digest, LEDGER_ACTOR="ops")
+    assert out.splitlines()[-2] == "withdrawn 2, fell 3"
+    entries = terminal.json("entries", "--kind", "revocation")["entries"]
+    assert [(one["mode"], one["reason"], one["actor"]) for one in entries] == [
+        ("quarantined", "was injected", "ops")
+    ] * 2
+    assert terminal.ok(*X).splitlines()[0] == "nothing to withdraw"
+    assert terminal.ok(*X, "--yes").splitlines()[-2] == "withdrawn 0, fell 0"
+
+
+def test_the_command_line_refuses_a_plan_that_is_another_by_now(terminal: Terminal) -> None:
+    digest = terminal.json(*X)["impact"]["digest"]
+    terminal.ok("record", "--kind", "belief", "--key", "three", "1", "--because", "one")
+    result = terminal.run(*X, "--plan", digest, "--json")
+    assert (result.exit_code, json.loads(result.stderr)["code"]) == (2, "impact_changed")
+    assert json.loads(result.stderr)["impact"] == terminal.json(*X)["impact"]["digest"]
+    assert terminal.head[0] == 5
+    assert terminal.ok(*X, "--yes").splitlines()[-2] == "withdrawn 2, fell 4"
+    assert terminal.json("withdraw", "--resting-on", "one", "--yes")["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "field", "code"),
+    [
+        ([], "filter", "malformed"),
+        (["--about", "nowhere"], None, "not_found"),
+        (["--since", "tuesday"], "recorded_since", "malformed"),
+        (["--mode", "gone", "--actor", "x"], None, "usage"),
+        (["--actor", "x", "--reason", "\x00"], "reason", "malformed"),
+    ],
+)
+def test_what_the_command_line_refuses(terminal: Terminal, args: list[str], field: str | None, code: str) -> None:
+    for more in ([], ["--yes"]):
+        result = terminal.run("withdraw", "--json", *args, *more)
+        assert result.exit_code == 2
+        told = json.loads(result.stderr)
+        assert (told["code"], told.get("field")) == (code, field)
+    assert terminal.head[0] == 4
+
+
+def test_filters_by_time_and_by_verdict(terminal: Terminal) -> None:
+    assert terminal.json("withdraw", "--since", "2100-01-01T00:00:00Z").get("targets") is None
+    assert terminal.json("withdraw", "--until", "2100-01-01T00:00:00Z")["targets"] == ["@1", "@2", "@3", "@4"]
+    terminal.ok("revoke", "web/a")
+    assert terminal.json("withdraw", "--state-reason", "unsupported")["targets"] == ["@2", "@3"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_clients(kind: str, service: Service) -> None:
+    with client_of(kind, service.address) as client:
+        client.apply(PAGE)
+        plan = client.plan_withdrawal(actor="agent-x", recorded_since="2020-01-01T00:00:00Z", by="ops")
+        assert isinstance(plan, WithdrawalPlan)
+        client.record("belief", 1, key="more", because=[["one"]])
+        with pytest.raises(ImpactChanged):
+            client.withdraw(plan)
+        done = client.withdraw(client.plan_withdrawal(actor="agent-x", by="ops"))
+        assert (done.count, done.fell.count) == (2, 4)
+        assert client.revision == done.revision
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "facts"),
+    [
+        ("withdrawal/plan", {"filter": {}}, 400, {"code": "malformed", "field": "filter"}),
+        ("withdrawal/plan", {}, 400, {"code": "malformed"}),
+        ("withdrawal/plan", {"filter": {"who": "x"}}, 400, {"code": "malformed", "field": "who"}),
+        ("withdrawal/plan", {"filter": {"actor": "x"}, "mode": "gone"}, 400, {"code": "malformed", "field": "mode"}),
+        ("withdrawal/plan", {"filter": {"kinds": "belief"}}, 400, {"code": "malformed", "field": "filter.kinds"}),
+        ("withdrawal/plan?at=1", {"filter": {"actor": "x"}}, 400, {"code": "malformed", "field": "at"}),
+        ("withdrawal", {"filter": {"actor": "x"}}, 400, {"code": "malformed"}),
+        ("withdrawal", {"filter": {"actor": "x"}, "plan": "sha256:00"}, 400, {"code": "malformed", "field": "plan"}),
+        ("withdrawal", {"filter": {"actor": "x"}, "plan": f"sha256:{'0' * 64}"}, 409, {"code": "impact_changed"}),
+    ],
+)
+def test_what_http_refuses(
+    service: Service, path: str, body: dict[str, Any], status: int, facts: dict[str, Any]
+) -> None:
+    place = f"{service.address}/v1/ledgers/main"
+    assert httpx.post(f"{place}/{path}", json=body).json()["code"] in ("no_such_ledger", "malformed")
+    httpx.post(f"{place}/commands", content=commands(PAGE), headers={"content-type": "application/x-ndjson"})
+    answer = httpx.post(f"{place}/{path}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, facts["code"])
+    assert answer.json().items() >= facts.items()
+
+
+def test_graphql(service: Service) -> None:
+    def ask(query: str, **variables: Any) -> Any:
+        answer = httpx.post(f"{service.address}/graphql", json={"query": query, "variables": variables}).json()
+        assert "errors" not in answer, answer
+        return next(iter(answer["data"].values()))
+
+    place = f"{service.address}/v1/ledgers/main"
+    httpx.post(f"{place}/commands", content=commands(PAGE), headers={"content-type": "application/x-ndjson"})
+    asked = {"filter": {"actor": "agent-x"}, "mode": "quarantined", "reason": "was injected", "actor": "ops"}
+    plan = ask(
+        """query ($input: WithdrawalInput!) { planWithdrawal(input: $input, limit: 1) {
+          count digest kinds { kind count } first { id actor } impact { fell { count first } remediation { first } }
+        } }""",
+        input=asked,
+    )
+    assert (plan["count"], plan["first"]) == (2, [{"id": "@1", "actor": "agent-x"}])
+    assert plan["impact"] == {"fell": {"count": 3, "first": ["web/a@1"]}, "remediation": {"first": ["pay@1"]}}
+    withdraw = """mutation ($input: WithdrawalInput!, $plan: String!) { withdraw(input: $input, plan: $plan) {
+      ... on Withdrawn { count replayed fell { count } } ... on ImpactConflict { code impact }
+    } }"""
+    refused = ask(withdraw, input=asked, plan=f"sha256:{'0' * 64}")
+    assert refused == {"code": "impact_changed", "impact": plan["digest"]}
+    assert ask(withdraw, input=asked, plan=plan["digest"]) == {"count": 2, "replayed": False, "fell": {"count": 3}}
