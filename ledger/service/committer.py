@@ -262,7 +262,7 @@ class Committer:
                 return
             part = _Group(group.end, remembered=group.remembered)
             judge = Judge(index, index.clock_us, part.remembered)
-            for noted in judge.expiries():
+            for noted in judge.note_expiries():
                 self._seal(part, noted)
             for submission, commands in taken:
                 self._judge_submission(judge, part, submission, commands)

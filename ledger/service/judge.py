@@ -6,7 +6,7 @@ next command of the batch sees it. What is not durable yet, `live` undoes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -89,10 +89,18 @@ class Judge:
         self._remember(judgement)
         return judgement
 
-    def expiries(self) -> Iterator[Judgement]:
-        """What has expired and is not in the log yet, an entry each: that is noted before anything else is judged."""
-        for edition in self.index.retract_expiries():
-            yield self.judge(ExpireCommand(target=f"@{self.index.newest[edition]}"))
+    def note_expiries(self) -> list[Judgement]:
+        """What has expired and is not in the log yet, an entry each: that is noted before anything else is judged.
+
+        Each is tried on what stood before, to see what fell by it alone.
+        """
+        index = self.index
+        savepoint = index.savepoint()
+        noted = [self.judge(ExpireCommand(target=f"@{index.newest[edition]}")) for edition in index.retract_expiries()]
+        index.rollback(savepoint)  # it expired when its moment came, not by being noted
+        for entry in (entry for judgement in noted for entry in judgement.entries):
+            index.apply(entry)
+        return noted
 
     def recall(self, command: Command, *, whole: bool = False) -> Remembered | None:
         """What was answered to the same idempotency key. Raises IdempotencyConflict if the command was another."""
