@@ -31,8 +31,7 @@ async def foreseen(
         known |= await recalled(store, live, keys - known.keys())
     with live.supposing(clock()) as index:
         judge = Judge(index, index.clock_us, known)
-        for _ in judge.note_expiries():
-            pass
+        judge.note_expiries()
         measure = Measure(index)
         judgement = judge.judge(command)
         found = measure.read(judgement.entries, judgement.outcomes)

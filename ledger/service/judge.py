@@ -96,11 +96,10 @@ class Judge:
         """
         index = self.index
         savepoint = index.savepoint()
-        noted = [self.judge(ExpireCommand(target=f"@{index.newest[one]}")) for one in index.retract_expiries()]
+        noted = [self.judge(ExpireCommand(target=f"@{index.newest[edition]}")) for edition in index.retract_expiries()]
         index.rollback(savepoint)  # it expired when its moment came, not by being noted
-        for judgement in noted:
-            for entry in judgement.entries:
-                index.apply(entry)
+        for entry in (entry for judgement in noted for entry in judgement.entries):
+            index.apply(entry)
         return noted
 
     def recall(self, command: Command, *, whole: bool = False) -> Remembered | None:

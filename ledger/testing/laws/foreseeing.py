@@ -63,6 +63,29 @@ class Foreseeing:
             remediation                              -> lapsed pay@1 by @8; lapsed ship@1 by @8
         """)
 
+    async def test_acts_may_need_repair_though_nothing_falls(self, page: Page) -> None:
+        """An act that had lapsed needs repair when its ground turns out to have been gone before it was done."""
+        await page("""
+            record  dependency p 1                   -> @1 recorded fresh
+            record  dependency q 1                   -> @2 recorded fresh
+            wait    10s
+            record  mutation m 1 because p           -> @3 recorded fresh
+            wait    10s
+            revoke  p                                -> @4 revoked stale revoked, fell p@1 m@1
+            revoke  q wrong_from_birth               -> @5 revoked stale wrong_from_birth, fell q@1
+            remediation                              -> lapsed m@1 by @4
+            impact                                   -> nothing
+                revoke p effective_at -5s
+            impact                                   -> needs m@1
+                revoke p effective_at -15s
+            impact                                   -> needs m@1
+                record mutation m 1 because q
+            revoke  p effective_at -15s              -> @6 revoked stale revoked
+            remediation                              -> needs m@1 by @6
+            impact                                   -> nothing
+                revoke p quarantined
+        """)
+
     async def test_what_is_refused_is_refused_alike(self, page: Page) -> None:
         """What the laws forbid is refused with the same code, at the same command."""
         await page(STORY)
