@@ -29,8 +29,9 @@ from ledger.settings import Settings
 KEEP_ALIVE_S = 75
 """Longer than the proxies in front of us keep theirs (60 s): who closes first shall be they, not we into a request."""
 
-PAUSE_S_MAX = 5.0
-"""Between tries to reach a store that does not answer when we start."""
+PAUSE_S = 0.5
+"""Between tries to reach a store that does not answer when we start. It may be there for seconds only: who looks less
+and less often misses that, and a look costs a refused connection."""
 
 
 def run(ledgers: Ledgers, settings: Settings, ready: Callable[[str], None]) -> None:
@@ -74,7 +75,7 @@ async def _serve(
 
 async def _open(ledgers: Ledgers, settings: Settings, readiness: Readiness, log: Log) -> None:
     """Wait for the store, however long that takes, and read what shall be there from the start."""
-    pause_s, began_s, told = 0.25, time.monotonic(), ""
+    began_s, told = time.monotonic(), ""
     while readiness.waits_for is not None:
         try:
             # Not `ledgers.open`, which lets go for good of a store that does not answer.
@@ -90,8 +91,7 @@ async def _open(ledgers: Ledgers, settings: Settings, readiness: Readiness, log:
             if error.code != told:
                 told = error.code
                 log.warning("waiting", waits_for=readiness.waits_for, code=error.code, message=error.message)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, PAUSE_S_MAX)
+            await asyncio.sleep(PAUSE_S)
     if told:
         log.warning("waited", seconds=round(time.monotonic() - began_s, 3))
     # What is there now is no garbage; to look through it takes 0.2 s at 100,000 entries, in which nothing is answered.
