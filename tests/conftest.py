@@ -20,6 +20,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.neo4j)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _checkpoints_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes into the cache of whoever runs them, nor finds what another left there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEDGER_CHECKPOINT_DIR", str(tmp_path_factory.mktemp("checkpoints")))
+        yield
+
+
 @pytest.fixture(scope="session", params=available_versions() or [DEFAULT_VERSION])
 def neo4j_server(request: pytest.FixtureRequest) -> Iterator[Neo4jServer]:
     """A server of each version that the Javas of this machine can run; without Java an error that says so."""

@@ -14,6 +14,7 @@ from types import TracebackType
 from ledger.errors import Corrupt
 from ledger.model.entry import EMPTY, GENESIS, MARK_BYTES, Head, Sealed, head_after, revision_token
 from ledger.store.base import PAGE_ENTRIES, Store
+from ledger.validity.checkpoint import Snapshot, snapshot
 from ledger.validity.index import Index, Savepoint
 from ledger.validity.resolve import name_of
 
@@ -64,7 +65,7 @@ class Live:
     def mark(self, seq: int) -> bytes | None:
         """How the chain hash of a durable entry begins; None if the entry is not known here.
 
-        4 bytes an entry, where the index takes 415: so a check that names a revision asks the store for nothing.
+        4 bytes an entry, where the index takes 300: so a check that names a revision asks the store for nothing.
         """
         return bytes(self._chain[seq * MARK_BYTES : (seq + 1) * MARK_BYTES]) or None
 
@@ -72,6 +73,16 @@ class Live:
         """How people name a durable entry. It never changes: what is ahead need not be undone to look."""
         with self._lock:
             return name_of(self.index, seq)
+
+    def begin_with(self, index: Index, chain: bytes) -> None:
+        """Start from what was known before, not from an empty ledger; nothing has been read yet."""
+        with self._lock:
+            self.index, self.head, self._chain = index, index.head, bytearray(chain)
+
+    def copied(self) -> tuple[Snapshot, bytes]:
+        """What `begin_with` takes, as of now: checks wait meanwhile."""
+        with self.durable as index:
+            return snapshot(index), bytes(self._chain)
 
     async def catch_up(self, progress: Callable[[int], None] | None = None) -> None:
         """Take in all that the store holds now. Raises Corrupt when the log there is not the one we followed."""

@@ -48,6 +48,7 @@ from ledger.model.withdrawal import WithdrawalPlan, Withdrawing, Withdrawn
 from ledger.service.answers import Answer, answer, answer_of
 from ledger.service.audit import audit
 from ledger.service.browsing import acts_due, entry_named, explained, kinds_counted, states_counted
+from ledger.service.checkpoints import Checkpoints
 from ledger.service.comparing import (
     as_of,
     edition_histories,
@@ -134,15 +135,23 @@ class LedgerService:
         self.feed = Feed(self.live, self.follower)
         self._notes = ExpiryNotes(self.live, clock, self._note_expiries) if note_expiries else None
         self.figures = Figures()
+        self._checkpoints = Checkpoints.of(store, name)
+        self._saving: asyncio.Task[None] | None = None
         self._closed = False
 
     async def open(self, *, create: bool = True, progress: Callable[[int], None] | None = None) -> None:
         """Follow the log to its end. Raises StoreError; NoSuchLedger if there is none and not `create`."""
         if not create:
             await require_ledger(self.store, self.name)
+        known = await self._checkpoints.load(self.store) if self._checkpoints is not None else None
+        if known is not None:
+            self.live.begin_with(*known)
+            if progress is not None:
+                progress(self.live.head.seq)
         if self.mirror is not None:
             self.live.index.dirty = {}
         await self.live.catch_up(progress)
+        self._save_if_due()
         if self.mirror is not None:
             await self.mirror.start()
         self.follower.start()
@@ -169,10 +178,22 @@ class LedgerService:
         await self.follower.stop()
         if self.mirror is not None:
             await self.mirror.stop()
+        self._save_if_due()
+        if self._saving is not None:
+            await self._saving
 
     async def _landed(self) -> None:
         if self.mirror is not None:
             self.mirror.wake()
+        self._save_if_due()
+
+    def _save_if_due(self) -> None:
+        """Let a checkpoint be written beside everything else, if the log has outgrown the last."""
+        checkpoints = self._checkpoints
+        if checkpoints is None or not checkpoints.is_due(self.live.head.seq):
+            return
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.create_task(checkpoints.save(self.live))
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

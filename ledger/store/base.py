@@ -36,6 +36,11 @@ class Store(ABC):
     shows_states: bool = False
     """Whether `write_states` and `read_states` are there: the engine shows states to people."""
 
+    @property
+    def place(self) -> str | None:
+        """Where the logs lie, told apart from other places as seen from this machine; None: nowhere that lasts."""
+        return None
+
     @abstractmethod
     async def open(self, *, create: bool) -> None:
         """Connect, and make an empty place ready if `create`. Raises NoSuchDatabase, SchemaMismatch, ReadOnly."""

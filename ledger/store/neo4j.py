@@ -64,6 +64,10 @@ class Neo4jStore(StateStore):
 
     # -- opening and closing ------------------------------------------------------------------------------------------
 
+    @property
+    def place(self) -> str:
+        return str(self._place)
+
     async def open(self, *, create: bool) -> None:
         self._driver = self._driver or self._place.driver()
         try:

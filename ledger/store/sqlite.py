@@ -127,6 +127,10 @@ class SqliteStore(Store):
         self._watching = threading.Lock()
         self._versions_seen: dict[str, tuple[int, Head]] = {}
 
+    @property
+    def place(self) -> str:
+        return str(self.path.resolve())
+
     async def open(self, *, create: bool) -> None:
         with self._translated():
             if self.path.exists():

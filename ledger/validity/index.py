@@ -74,7 +74,7 @@ class Index(Lookup):
     def __init__(self) -> None:
         self.head = Head(0, GENESIS, 0)
         self.clock_us = 0
-        self._latest_us = 0  # time never goes back, even when what it did is undone
+        self.latest_us = 0  # time never goes back, even when what it did is undone
 
         # What was before (law 12).
         self.timeline = Timeline()
@@ -180,8 +180,8 @@ class Index(Lookup):
         self.acted_us: dict[int, int] = {}  # by mutation's edition, when it was executed
         self.requests: dict[str, int] = {}  # idempotency key -> entry that remembers it
 
-        self._timers: list[tuple[int, int]] = []  # (moment, edition); may be out of date, `limits` decides
-        self._due: set[int] = set()  # editions whose expiry is news, maybe
+        self.timers: list[tuple[int, int]] = []  # (moment, edition); may be out of date, `limits` decides
+        self.due: set[int] = set()  # editions whose expiry is news, maybe
         self._journal: list[tuple[Any, Any, Any]] | None = None
         self._settled = 0  # how much of the journal is cut off: a savepoint counts from the first savepoint on
         self._watched = (0, 0)  # changes and editions there were when watching began
@@ -213,6 +213,19 @@ class Index(Lookup):
         """The last entry recorded by a moment; 0 if none was."""
         return bisect_right(self.recorded_us, moment_us, lo=1) - 1
 
+    def columns(self) -> dict[str, array[int] | bytearray]:
+        """Every column of numbers by its name, those of what was before too."""
+        owners: dict[str, Any] = {
+            "": self,
+            "timeline.": self.timeline,
+            "changes.": self.changes,
+            "checks.": self.checks,
+        }
+        found = {prefix + name: value for prefix, owner in owners.items() for name, value in vars(owner).items()}
+        for trail in ("changes", "checks"):
+            found |= {f"{trail}.before.{place}": one for place, one in enumerate(found.pop(f"{trail}.before"))}
+        return {name: value for name, value in found.items() if isinstance(value, (array, bytearray))}
+
     def hex_of_newest(self, key: int) -> str:
         """The digest of a key's newest version in hex. It is kept: a check may ask for it 100,000 times a second."""
         seq = self.newest_of_key[key]
@@ -240,8 +253,8 @@ class Index(Lookup):
         assert self._journal is not None
         kept = to.journal - self._settled
         for container, place, old in reversed(self._journal[kept:]):
-            if container is self._timers:
-                heapq.heappush(self._timers, place)
+            if container is self.timers:
+                heapq.heappush(self.timers, place)
                 continue
             if type(place) is list:
                 self._take_back(container, place, old)
@@ -249,7 +262,7 @@ class Index(Lookup):
             if old is _MISSING:
                 del container[place]
                 if container is self.noted:
-                    self._due.add(place)
+                    self.due.add(place)
             else:
                 container[place] = old
             if type(container) is Fact:
@@ -381,12 +394,12 @@ class Index(Lookup):
 
     def advance(self, clock_us: int) -> None:
         """Let time pass: what expires by `clock_us` falls, with all that rests on it. Time never goes back."""
-        self._latest_us = clock_us = max(clock_us, self._latest_us)
+        self.latest_us = clock_us = max(clock_us, self.latest_us)
         if clock_us > self.clock_us:
             self._pass_to(clock_us)
 
     def _pass_to(self, clock_us: int) -> None:
-        timers = self._timers
+        timers = self.timers
         while timers and timers[0][0] <= clock_us:
             timer = heapq.heappop(timers)
             if self._journal is not None:
@@ -411,14 +424,14 @@ class Index(Lookup):
                 limit = self.limits.get(edition)
                 if limit is not None and limit.moment_us > clock_us and self.flags[edition] & EXPIRED:
                     self._set_flag(edition, EXPIRED, False)
-                    heapq.heappush(self._timers, (limit.moment_us, edition))
+                    heapq.heappush(self.timers, (limit.moment_us, edition))
             self._forget(moments, changes, checks)
         self.clock_us = min(self.clock_us, clock_us)
 
     def news_of_expiry(self) -> list[int]:
         """Editions that expired after their limit was set, and that the log does not say so of yet."""
-        self._due = {edition for edition in self._due if self._is_news(edition)}
-        return sorted(self._due)
+        self.due = {edition for edition in self.due if self._is_news(edition)}
+        return sorted(self.due)
 
     def retract_expiries(self) -> list[int]:
         """Let what `news_of_expiry` names stand again, in the order it expired; to be rolled back.
@@ -445,7 +458,7 @@ class Index(Lookup):
             self._put(self.limits, edition, Limit(moment_us, entry.seq, moment_us > entry.recorded_at_us))
             # Rolled back, a timer may stay behind: it is harmless, `limits` is asked when it rings.
             if moment_us > self.clock_us:
-                heapq.heappush(self._timers, (moment_us, edition))
+                heapq.heappush(self.timers, (moment_us, edition))
         self._judge_limit(edition)
 
     def _judge_limit(self, edition: int) -> None:
@@ -454,7 +467,7 @@ class Index(Lookup):
         limit = self.limits.get(edition)
         expired = limit is not None and limit.moment_us <= self.clock_us
         if expired and limit is not None and limit.ahead:
-            self._due.add(edition)
+            self.due.add(edition)
         self._set_flag(edition, EXPIRED, expired)
 
     # -- taking entries in --------------------------------------------------------------------------------------------

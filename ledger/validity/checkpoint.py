@@ -1,0 +1,127 @@
+"""An index as bytes, and back: what a process need not compute again from the log.
+
+Columns go as they lie in memory, the rest as MessagePack. Nothing here decides whether the bytes may be trusted: the
+file they lie in says of which log they are, and carries a digest (`ledger.service.checkpoints`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from ledger.model.entry import Head
+from ledger.validity.index import Index
+from ledger.validity.lookup import Divergence, Limit, Supersession, Withdrawal
+from ledger.validity.trail import Fact
+
+T = TypeVar("T")
+
+
+class _Rare(msgspec.Struct, Generic[T]):
+    """A `Fact`: what stands now, and what stood before."""
+
+    now: dict[int, T]
+    earlier: dict[int, list[tuple[int, T | None]]]
+
+
+class _Form(msgspec.Struct):
+    """All of an index but its columns, in the names it has there."""
+
+    head: Head
+    clock_us: int
+    latest_us: int
+    lengths: dict[str, int]  # of the columns, in bytes
+    key_names: list[str]
+    requests: list[str]
+    added: dict[int, tuple[int, int]]
+    supersedes: dict[int, tuple[int, ...]]
+    noted: dict[int, bool]
+    condemned: dict[int, int]
+    acted_us: dict[int, int]
+    timers: list[tuple[int, int]]
+    due: set[int]
+    withdrawals: _Rare[tuple[Withdrawal, ...]]
+    support_withdrawals: _Rare[tuple[Withdrawal, ...]]
+    superseded_by: _Rare[tuple[Supersession, ...]]
+    limits: _Rare[Limit]
+    divergences: _Rare[Divergence]
+
+
+_DICTS = ("added", "supersedes", "noted", "condemned", "acted_us")
+_FACTS = ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences")
+_REQUESTS = "requests by entry"
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Form)
+
+
+class Snapshot(NamedTuple):
+    """An index as it was at one moment: nothing of this changes when the index does."""
+
+    form: _Form
+    columns: list[bytes]
+
+    def parts(self) -> list[bytes]:
+        """The bytes: first the form, then each column."""
+        return [_encoder.encode(self.form), *self.columns]
+
+
+def snapshot(index: Index) -> Snapshot:
+    """Copy an index, quickly: its owner holds the lock, and nothing is being judged on it."""
+    columns = {name: bytes(memoryview(column).cast("B")) for name, column in index.columns().items()}
+    columns[_REQUESTS] = array("i", index.requests.values()).tobytes()
+    form = _Form(
+        head=index.head,
+        clock_us=index.clock_us,
+        latest_us=index.latest_us,
+        lengths={name: len(column) for name, column in columns.items()},
+        key_names=index.key_names.copy(),
+        requests=list(index.requests),
+        timers=index.timers.copy(),
+        due=index.due.copy(),
+        **{name: getattr(index, name).copy() for name in _DICTS},
+        **{name: _rare(getattr(index, name)) for name in _FACTS},
+    )
+    return Snapshot(form, list(columns.values()))
+
+
+def restored(form: bytes, columns: memoryview) -> Index:
+    """The index that a snapshot was made of. Raises ValueError when this is none."""
+    said = _decoder.decode(form)
+    index = Index()
+    index.head, index.clock_us, index.latest_us = said.head, said.clock_us, said.latest_us
+    entries = array("i")
+    known: dict[str, Any] = index.columns() | {_REQUESTS: entries}
+    if list(known) != list(said.lengths) or sum(said.lengths.values()) != len(columns):
+        raise ValueError("it has other columns")
+    for name, column in known.items():
+        del column[:]
+        _fill(column, columns[: said.lengths[name]])
+        columns = columns[said.lengths[name] :]
+    index.key_names += said.key_names
+    index.newest_hex += [None] * len(said.key_names)
+    index.keys.update(zip(said.key_names, range(len(said.key_names)), strict=True))
+    index.requests.update(zip(said.requests, entries, strict=True))
+    index.timers += said.timers
+    index.due |= said.due
+    for name in _DICTS:
+        getattr(index, name).update(getattr(said, name))
+    for name in _FACTS:
+        fact, rare = getattr(index, name), getattr(said, name)
+        fact.update(rare.now)
+        fact.earlier.update(rare.earlier)
+    return index
+
+
+def _rare(fact: Fact[Any]) -> Any:
+    # The lists grow in place.
+    return _Rare(dict(fact), {place: list(before) for place, before in fact.earlier.items()})
+
+
+def _fill(column: array[int] | bytearray, data: memoryview) -> None:
+    if isinstance(column, bytearray):
+        column += data
+    else:
+        column.frombytes(data)

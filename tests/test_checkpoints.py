@@ -1,0 +1,188 @@
+"""Checkpoints: what they save, and that none is believed that the log does not bear out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+from pathlib import Path
+
+import pytest
+from histories import ALL_REFS, Author
+from test_properties import STEPS, game
+
+from ledger import Ledger
+from ledger.service import checkpoints
+from ledger.service.checkpoints import DIRECTORY
+from ledger.validity.checkpoint import restored, snapshot
+from ledger.validity.index import Index
+from ledger.validity.past import Past
+from ledger.validity.verdicts import Reader
+
+UNSAID = {"memo", "_checked_floor", "_now", "_watched", "newest_hex"}
+"""What is made anew when it is wanted."""
+
+
+def told(index: Index) -> dict[str, object]:
+    """All that an index holds."""
+    held: dict[str, object] = dict(index.columns())
+    for name, value in vars(index).items():
+        if name not in UNSAID and not name.endswith("_columns"):
+            held.setdefault(name, value)
+    for name in ("timeline", "changes", "checks"):
+        del held[name]  # their columns are there
+    for name in ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences"):
+        held[f"{name}.earlier"] = getattr(index, name).earlier
+    return held
+
+
+def again(index: Index) -> Index:
+    """Through the bytes of a checkpoint."""
+    form, *columns = snapshot(index).parts()
+    return restored(form, memoryview(b"".join(columns)))
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_a_restored_index_is_the_index(block: int) -> None:
+    """Random histories: cut anywhere, through bytes and on, every column, verdict and past is the same."""
+
+    async def play(seed: int) -> None:
+        author, dice = Author(seed), random.Random(seed)
+        async with game() as one:
+            for _ in range(STEPS):
+                await one.play(author.step(one.ledger))
+            log = [sealed async for sealed in one.ledger._service.sealed()]
+        whole = Index()
+        cut = dice.randrange(len(log) + 1)
+        for sealed in log[:cut]:
+            whole.take_in(sealed)
+        other = again(whole)
+        assert told(other) == told(whole), seed
+        for sealed in log[cut:]:
+            whole.take_in(sealed)
+            other.take_in(sealed)
+        assert told(other) == told(whole), seed
+        assert Reader(other).check(ALL_REFS) == Reader(whole).check(ALL_REFS), seed
+        for seq in range(1, len(log) + 1):
+            then, same = (Past(index, seq, index.recorded_us[seq]) for index in (whole, other))
+            assert Reader(then).check(ALL_REFS) == Reader(same).check(ALL_REFS), f"{seed} @{seq}"
+
+    for seed in range(block * 25, block * 25 + 25):
+        asyncio.run(play(seed))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where checkpoints lie; they are written from ten entries on."""
+    monkeypatch.setenv(DIRECTORY, str(tmp_path / "checkpoints"))
+    monkeypatch.setattr(checkpoints, "ENTRIES_MIN", 10)
+    return tmp_path / "checkpoints"
+
+
+@pytest.fixture
+def written(folder: Path, tmp_path: Path) -> str:
+    """The address of a ledger of 40 entries that left a checkpoint."""
+    address = f"sqlite:///{tmp_path}/ledger.db"
+    with Ledger.open(address) as ledger:
+        record(ledger, 20)
+        ledger.revoke("k/0")
+        record(ledger, 19, first=20)
+    assert len(list(folder.iterdir())) == 1
+    return address
+
+
+def record(ledger: Ledger, number: int, first: int = 0) -> None:
+    for one in range(first, first + number):
+        because = [[f"k/{one - 1}"]] if one else []
+        ledger.record("belief", one, key=f"k/{one}", because=because)
+
+
+def read_from_the_log(ledger: Ledger) -> int:
+    """How many of the entries known were not in the checkpoint."""
+    service = ledger._ledger._service
+    return service.live.head.seq - (service._checkpoints._entries if service._checkpoints else 0)
+
+
+def test_what_the_checkpoint_holds_is_not_read_again(written: str) -> None:
+    """... and what came later is: 3 entries."""
+    with Ledger.open(written) as ledger:
+        known = read_from_the_log(ledger)
+        assert known == 0
+        record(ledger, 3, first=39)
+    with Ledger.open(written) as ledger:
+        assert read_from_the_log(ledger) == 3
+        verdicts = ledger.check([f"k/{one}" for one in range(42)]).verdicts
+        assert [one.reason for one in verdicts] == ["revoked"] + ["unsupported"] * 41
+        assert ledger.audit().ok
+
+
+@pytest.mark.parametrize("place", [0, 30, 200, -40, -1])
+def test_a_damaged_one_is_named_and_replaced(
+    place: int, written: str, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (path,) = folder.iterdir()
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0xFF
+    path.write_bytes(data)
+    with Ledger.open(written) as ledger:
+        assert read_from_the_log(ledger) == 40
+        assert not ledger.check(["k/3"]).verdicts[0].fresh
+        assert ledger.audit().ok
+    assert "is not used" in caplog.text
+    assert str(path) in caplog.text
+    caplog.clear()
+    with Ledger.open(written) as ledger:
+        assert read_from_the_log(ledger) == 0, "no new one was written"
+    assert not caplog.text
+
+
+def test_a_cut_off_one_is_not_used(written: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (path,) = folder.iterdir()
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with Ledger.open(written) as ledger:
+            assert not ledger.check(["k/3"]).verdicts[0].fresh
+        assert "is not used" in caplog.text, length
+        caplog.clear()
+
+
+def test_one_of_another_history_is_not_believed(
+    written: str, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    the file was put back as it had been, and went on differently
+        -> the checkpoint, which says that k/0 is revoked, is of another history
+    """
+    for file in tmp_path.glob("ledger.db*"):
+        file.unlink()
+    with Ledger.open(written) as ledger:
+        record(ledger, 60)
+        assert "another history" in caplog.text
+        assert all(one.fresh for one in ledger.check([f"k/{one}" for one in range(60)]).verdicts)
+        assert ledger.audit().ok
+
+
+def test_a_newer_format_is_named(written: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (path,) = folder.iterdir()
+    path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":2', 1))
+    with Ledger.open(written) as ledger:
+        assert read_from_the_log(ledger) == 40
+    assert "format 2" in caplog.text
+
+
+def test_none_are_kept_where_none_are_wanted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DIRECTORY, "")
+    with Ledger.open(f"sqlite:///{tmp_path}/other.db") as ledger:
+        record(ledger, 30)
+    assert not folder.exists()
+
+
+def test_a_folder_that_may_not_be_written_to_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(struct.pack("i", 1))
+    monkeypatch.setenv(DIRECTORY, str(tmp_path / "file"))
+    with Ledger.open(f"sqlite:///{tmp_path}/other.db") as ledger:
+        record(ledger, 30)
+    assert "is not written" in caplog.text
