@@ -17,6 +17,7 @@ from ledger.validity.verdicts import Reader
 
 LEASE_S = 5.0
 _RETRY_S = 0.5
+_AT_ONCE = 2_000
 _GATHER_S = 0.5
 """How long changes gather before they are written: flushing after each commit took a fifth of an import's time."""
 
@@ -112,22 +113,30 @@ class Mirror:
             index = self.live.index
             dirty, index.dirty = index.dirty or {}, {}
             upto = index.head.seq
-            reader = Reader(index)
-            states = []
-            for edition, since in dirty.items():
-                if edition >= len(index.flags):
-                    continue  # judged, then undone
-                for seq in index.versions_of_edition(edition):
-                    if seq < since:
-                        break
-                    states.append(NodeState(seq, *reader.state(seq)))
         try:
-            await self.store.write_states(self.live.name, self.holder, states, upto)
+            await self.store.write_states(self.live.name, self.holder, await self._states_of(dirty), upto)
         except BaseException:
             with self.live.durable:
                 for edition, since in dirty.items():
                     self._mark(edition, since)
             raise
+
+    async def _states_of(self, dirty: dict[int, int]) -> list[NodeState]:
+        """The states of all versions concerned: some thousand at a time, so that checks get their turn between."""
+        states: list[NodeState] = []
+        editions = list(dirty)
+        for start in range(0, len(editions), _AT_ONCE):
+            with self.live.durable:
+                reader = Reader(index := self.live.index)
+                for edition in editions[start : start + _AT_ONCE]:
+                    if edition >= len(index.flags):
+                        continue  # judged, then undone
+                    for seq in index.versions_of_edition(edition):
+                        if seq < dirty[edition]:
+                            break
+                        states.append(NodeState(seq, *reader.state(seq)))
+            await asyncio.sleep(0)
+        return states
 
     def _mark(self, edition: int, since: int) -> None:
         dirty = self.live.index.dirty
