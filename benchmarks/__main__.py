@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import checking, graphql_api, importing, memory, serving, writing
+from benchmarks import checking, graphql_api, importing, memory, revoking, serving, starting, writing
 from benchmarks.measure import Row
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
@@ -30,6 +30,8 @@ def main(entries: int, sizes: str, rounds: int, neo4j: bool, json_file: Path | N
     rows += show(serving.measure(10_000, rounds))
     rows += show(graphql_api.measure(10_000, rounds))
     rows += show(memory.measure(50_000))
+    rows += show(revoking.measure(100_000, rounds))
+    rows += show(starting.measure(100_000))
     rows += show(importing.sqlite(entries, rounds))
     if neo4j:
         rows += show(importing.neo4j(entries, rounds))
