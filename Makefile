@@ -8,7 +8,7 @@ NEO4J := $(BIN)/python scripts/neo4j_server.py
 IDE := explorer/ide/dist/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos neo4j lint format bench schema ide
+.PHONY: help demo test chaos mutants neo4j lint format bench schema ide
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: $(READY) $(IDE) ## all tests, those against a real Neo4j among them
 chaos: $(READY) ## three services on one Neo4j, beaten for three minutes
 	$(NEO4J) fetch
 	$(BIN)/python -m tests.chaos
+
+mutants: $(READY) ## each law broken on purpose: a test must notice
+	$(BIN)/python -m tests.mutants
 
 neo4j: $(READY) ## a Neo4j in the foreground, until Ctrl-C
 	$(NEO4J) run

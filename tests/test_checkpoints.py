@@ -148,7 +148,7 @@ def test_a_cut_off_one_is_not_used(written: str, folder: Path, caplog: pytest.Lo
 
 
 def test_one_of_another_history_is_not_believed(
-    written: str, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    written: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """
     the file was put back as it had been, and went on differently
@@ -157,7 +157,13 @@ def test_one_of_another_history_is_not_believed(
     for file in tmp_path.glob("ledger.db*"):
         file.unlink()
     with Ledger.open(written) as ledger:
+        assert "or none" in caplog.text
+    monkeypatch.setenv(DIRECTORY, "")
+    with Ledger.open(written) as ledger:
         record(ledger, 60)
+    monkeypatch.setenv(DIRECTORY, str(folder))
+    caplog.clear()
+    with Ledger.open(written) as ledger:
         assert "another history" in caplog.text
         assert all(one.fresh for one in ledger.check([f"k/{one}" for one in range(60)]).verdicts)
         assert ledger.audit().ok
