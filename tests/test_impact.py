@@ -34,7 +34,7 @@ from ledger.validity.oracle import Oracle
 from ledger.validity.resolve import name_of
 from ledger.validity.trail import Fact, Timeline, Trail
 
-CACHES = {"memo", "_checked_floor", "_due", "_timers", "_latest_us", "_journal", "_settled", "_watched", "_now"}
+CACHES = {"memo", "_checked_floor", "due", "timers", "latest_us", "_journal", "_settled", "_watched", "_now"}
 """Of an index: what holds nothing of its own, or is good for what is done next alone."""
 
 
@@ -44,7 +44,7 @@ def all_of(index: Index) -> dict[str, Any]:
     found["due"] = index.news_of_expiry()
     # A timer that was set and undone may stay behind; it rings for nobody.
     found["timers"] = {
-        one for one in index._timers if (limit := index.limits.get(one[1])) and limit.moment_us == one[0]
+        one for one in index.timers if (limit := index.limits.get(one[1])) and limit.moment_us == one[0]
     }
     return found
 
