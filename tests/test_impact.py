@@ -43,9 +43,7 @@ def all_of(index: Index) -> dict[str, Any]:
     found = {name: _plain(value) for name, value in vars(index).items() if name not in CACHES}
     found["due"] = index.news_of_expiry()
     # A timer that was set and undone may stay behind; it rings for nobody.
-    found["timers"] = {
-        one for one in index.timers if (limit := index.limits.get(one[1])) and limit.moment_us == one[0]
-    }
+    found["timers"] = {one for one in index.timers if (limit := index.limits.get(one[1])) and limit.moment_us == one[0]}
     return found
 
 
