@@ -78,13 +78,6 @@ MUTANTS = [
         MEMORY + "test_any_justification_suffices",
     ),
     Mutant(
-        "6 validity: a justification stands while one premise does",
-        "ledger/validity/index.py",
-        "return not fallen",
-        "return fallen < edge - self.edges_from[-2]",
-        MEMORY + "test_resting_on_something_stale_is_allowed",
-    ),
-    Mutant(
         "6 validity: circles are allowed",
         "ledger/service/laws.py",
         "        if at == edition:\n            path",
