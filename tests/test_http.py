@@ -200,7 +200,7 @@ class TestCommands:
         assert samples['ledger_commit_entries_sum{ledger="main"}'] == 2_500
 
     async def test_what_a_store_did_before_it_failed_is_told(self) -> None:
-        store = _FailsLater(MemoryStore())
+        store = _FailsLater()
         async with serving(store) as service:
             commands = [record(f"n/{n}") for n in range(2_500)]
             answer = await service.write(*commands, atomic="false")
@@ -265,10 +265,6 @@ class TestCommands:
 
 class _FailsLater(MemoryStore):
     """A store that is full after two thousand entries."""
-
-    def __init__(self, place: MemoryStore) -> None:
-        super().__init__()
-        self.place = place
 
     async def append(self, ledger: str, expects: Any, entries: Any, states: Any = ()) -> None:
         if expects.seq >= 2_000:
