@@ -79,10 +79,13 @@ class Judge:
 
         Raises Refused with the position of the command; the index is then as it was before the call.
         """
-        savepoint, measure = self.index.savepoint(), Measure(self.index)
+        savepoint = self.index.savepoint()
+        expected = command.expects_impact if isinstance(command, BatchCommand) else None
+        measure = Measure(self.index) if expected is not None else None
         try:
             judgement = _Batch(self, command).judge()
-            _check_impact(command, judgement, measure)
+            if measure is not None and not (judgement.replayed and judgement.outcomes):  # that did so then
+                _check_impact(measure.read(judgement.entries, judgement.outcomes).digest, expected)
         except BaseException:
             self.index.rollback(savepoint)
             raise
@@ -124,12 +127,8 @@ class Judge:
                     self.remembered[request.idempotency_key] = Remembered(entry.seq, request, batch)
 
 
-def _check_impact(command: Command, judgement: Judgement, measure: Measure) -> None:
-    """Whether a batch does what was shown of it; one that was answered before did so then."""
-    expected = command.expects_impact if isinstance(command, BatchCommand) else None
-    if expected is None or (judgement.replayed and judgement.outcomes):
-        return
-    now = measure.read(judgement.entries, judgement.outcomes).digest
+def _check_impact(now: str, expected: str | None) -> None:
+    """Whether a batch does what was shown of it."""
     if now != expected:
         raise ImpactChanged(
             "the ledger has moved, and these commands would do something else by now than was shown; look again",

@@ -42,8 +42,10 @@ class Measure:
 
     def read(self, entries: Iterable[Entry], outcomes: Sequence[Outcome]) -> Measured:
         index = self.index
-        was = self._states_before()
-        turns = [(edition, was[edition], self._state(edition)) for edition in sorted(was)]
+        was = {
+            edition: state for edition, state in index.changes.stood(self._changes).items() if edition < self._editions
+        }
+        turns = [(edition, was[edition], index.state(edition)) for edition in sorted(was)]
         turns = [turn for turn in turns if turn[1] != turn[2]]
         fell = [edition for edition, before, after in turns if before & VALID and not after & VALID]
         revived = [edition for edition, before, after in turns if after & VALID and not before & VALID]
@@ -56,18 +58,6 @@ class Measure:
         told = hashlib.sha256(b"".join(_TURN.pack(index.birth[edition], *states) for edition, *states in turns))
         told.update(orjson.dumps(said))
         return Measured(fell, revived, to_repair, f"sha256:{told.hexdigest()}")
-
-    def _state(self, edition: int) -> int:
-        return self.index.flags[edition] | (VALID if self.index.valid[edition] else 0)
-
-    def _states_before(self) -> dict[int, int]:
-        """Of what was there before and has changed at least once."""
-        places, (states,) = self.index.changes.place, self.index.changes.before
-        was: dict[int, int] = {}
-        for change in range(self._changes, len(places)):
-            if places[change] < self._editions:
-                was.setdefault(places[change], states[change])
-        return was
 
     def _newly_to_repair(self, was: dict[int, int], entries: Iterable[Entry]) -> list[int]:
         """An act can come to need repair only by something that changed under it, or that was said of it."""

@@ -61,10 +61,8 @@ def difference(before: Past, after: Past) -> Difference:
 
 def _turns(before: Past, after: Past) -> tuple[list[Turn], list[Turn]]:
     """What fell and what revived, in the order of what made it so."""
-    index, between = before.today, slice(before.changes, after.changes)
-    places, states = index.changes.place[between], index.changes.before[0][between]
-    # Of several changes of an edition the first one counts: it says what was before. Put in last, it stays.
-    stood = dict(zip(reversed(places), reversed(states), strict=True))
+    index = before.today
+    stood = index.changes.stood(before.changes, after.changes)
     born = bisect_right(index.birth, before.upto)  # editions from here on were not there before
     turned = sorted(
         (moment_of(index, _last_turn(after, edition)), edition)

@@ -205,6 +205,10 @@ class Index(Lookup):
 
         return wide
 
+    def state(self, edition: int) -> int:
+        """The flags of an edition, and whether it is VALID."""
+        return self.flags[edition] | (VALID if self.valid[edition] else 0)
+
     def batch_end(self, seq: int) -> int:
         """The last entry of the batch that an entry belongs to."""
         return next_batch - 1 if (next_batch := self.continues.find(0, seq + 1)) > 0 else self.upto
@@ -359,7 +363,7 @@ class Index(Lookup):
     def _note_state(self, edition: int) -> None:
         """Write down the state of an edition before it changes."""
         self._moment()
-        self.changes.note(edition, self.flags[edition] | (VALID if self.valid[edition] else 0))
+        self.changes.note(edition, self.state(edition))
 
     def _changed(self) -> None:
         if self.memo:
@@ -378,16 +382,10 @@ class Index(Lookup):
         start, editions = self._watched
         if len(self.changes) == start:
             return [], []
-        if len(self.changes) - start > WIDE:
-            turned: tuple[list[int], list[int]] = self._wide.changed(self, start, editions)
-            return turned
-        places, (states,) = self.changes.place, self.changes.before
-        was: dict[int, int] = {}
-        for change in range(start, len(places)):
-            was.setdefault(places[change], states[change] & VALID)
-        there = [(edition, before) for edition, before in was.items() if edition < editions]
-        fell = [edition for edition, before in there if before and not self.valid[edition]]
-        revived = [edition for edition, before in there if not before and self.valid[edition]]
+        valid = self.valid
+        there = [(edition, before) for edition, before in self.changes.stood(start).items() if edition < editions]
+        fell = [edition for edition, before in there if before & VALID and not valid[edition]]
+        revived = [edition for edition, before in there if not before & VALID and valid[edition]]
         return fell, revived
 
     # -- time ---------------------------------------------------------------------------------------------------------

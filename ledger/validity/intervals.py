@@ -76,8 +76,7 @@ def _states(past: Past, edition: int) -> Iterator[tuple[Happening, int, int]]:
         if change < past.changes:
             changes.append(change)
         change = trail.earlier[change]
-    now = past.flags[edition] | (VALID if past.valid[edition] else 0)
-    states = [before[change] for change in reversed(changes)] + [now]
+    states = [before[change] for change in reversed(changes)] + [past.state(edition)]
     birth = index.birth[edition]
     yield Happening(index.recorded_us[birth], birth), birth, states[0]
     for change, state in zip(reversed(changes), states[1:], strict=True):
@@ -113,8 +112,8 @@ class _Near(Past):
         super().__init__(index, upto, clock_us)
         self._room = room
 
-    def _state(self, edition: int) -> int:
+    def state(self, edition: int) -> int:
         if not self._room.left:
             raise _NoRoom
         self._room.left -= 1
-        return super()._state(edition)
+        return super().state(edition)

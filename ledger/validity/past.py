@@ -62,8 +62,8 @@ class Past(Lookup):
         self.changes = line.changes[moments] if later else len(index.changes)
         self._checks = line.checks[moments] if later else len(index.checks)
 
-        self.flags = _Then(lambda edition: self._state(edition) & ~VALID)
-        self.valid = _Then(lambda edition: self._state(edition) >> 7)
+        self.flags = _Then(lambda edition: self.state(edition) & ~VALID)
+        self.valid = _Then(lambda edition: self.state(edition) >> 7)
         self.checked_us = _Then(lambda edition: self._before(index.checks, 0, self._checks, index.checked_us, edition))
         self.checked_by = _Then(lambda edition: self._before(index.checks, 1, self._checks, index.checked_by, edition))
         self.newest = _Then(self._newest)
@@ -89,11 +89,12 @@ class Past(Lookup):
     def acted_us(self) -> dict[int, int]:  # type: ignore[override]
         return {edition: us for edition, us in self.today.acted_us.items() if self.birth[edition] <= self.upto}
 
-    def _state(self, edition: int) -> int:
+    def state(self, edition: int) -> int:
+        """The flags of an edition, and whether it was VALID."""
         index = self.today
         change = index.changes.change_after(edition, self.changes)
         if change == NONE:
-            return index.flags[edition] | (VALID if index.valid[edition] else 0)
+            return index.state(edition)
         return index.changes.before[0][change]
 
     def _before(self, trail: Trail, which: int, upto: int, today: Any, place: int) -> int:
@@ -122,7 +123,7 @@ class Past(Lookup):
 
     def _current(self, key: int) -> int:
         edition = self._youngest(key)
-        while edition != NONE and self._state(edition) & WRONG_FROM_BIRTH:
+        while edition != NONE and self.state(edition) & WRONG_FROM_BIRTH:
             edition = self.older[edition]
         return edition
 

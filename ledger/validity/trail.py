@@ -44,6 +44,13 @@ class Trail:
             change, found = self.earlier[change], change
         return found
 
+    def stood(self, since: int, upto: int | None = None) -> dict[int, int]:
+        """By place what the first column held before the changes from `since` on, up to `upto`; in no order."""
+        between = slice(since, upto)
+        places, before = self.place[between], self.before[0][between]
+        # Of several changes of a place the first one counts. Put in last, it stays.
+        return dict(zip(reversed(places), reversed(before), strict=True))
+
     def cut(self, upto: int) -> None:
         """Forget all changes but the first `upto`; the values are put back by the caller."""
         last, place, earlier = self.last, self.place, self.earlier

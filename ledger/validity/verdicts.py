@@ -166,10 +166,8 @@ class Reader:
 
     def cause(self, edition: int) -> int:
         """The entry that made a stale edition stale."""
-        causes, runs = (
-            self._causes,
-            [[edition]],
-        )  # a run: each edition fell because the next one did, and shares its cause
+        causes = self._causes
+        runs = [[edition]]  # in a run each edition fell because the next one did, and shares its cause
         while runs:
             run = runs[-1]
             last = run[-1]
