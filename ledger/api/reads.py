@@ -17,7 +17,7 @@ from starlette.types import Message, Send
 
 from ledger.api.bodies import ClientGone
 from ledger.api.openapi import REVISION, answered, content
-from ledger.api.routes import LedgerName
+from ledger.api.routes import AtLeast, LedgerName
 from ledger.model.change import CHANGE_FIRST_MAX
 from ledger.model.entry import KINDS
 from ledger.model.listing import Wanted
@@ -58,7 +58,6 @@ SEND_S = 30.0
 At = Annotated[
     str | None, Field(description="A revision, tag:NAME, or a moment (RFC 3339): what would have been answered then.")
 ]
-AtLeast = Annotated[str | None, Field(description="A revision that the answer is not older than.")]
 MaxAge = Annotated[float | None, Field(ge=0, description="Seconds after which what nobody looked at counts as fallen.")]
 
 # Described here, and judged by who looks for the entries: for all doors alike.

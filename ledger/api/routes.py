@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Path, Query
+from pydantic import Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ledger.api.commands import PARTLY, Commands
@@ -24,6 +25,8 @@ from ledger.api.openapi import (
 from ledger.model.impact import IMPACT_NAMES, Impact
 
 LedgerName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="A tenant or an environment.")]
+AtLeast = Annotated[str | None, Field(description="A revision that the answer is not older than.")]
+Names = Annotated[int, Query(ge=0, description="At most so many names in a list, and 1,000.")]
 Atomic = Annotated[bool, Query(description="All lines as one batch, or each line as a batch of its own.")]
 
 
@@ -59,8 +62,8 @@ def commands_route(app: Commands) -> DescribedRoute:
 def impact_route(app: Impacts) -> DescribedRoute:
     def impact(
         ledger: LedgerName,
-        at_least: Annotated[str | None, Query(description="A revision that the answer is not older than.")] = None,
-        limit: Annotated[int, Query(ge=0, description="At most so many names in a list, and 1,000.")] = IMPACT_NAMES,
+        at_least: AtLeast = None,
+        limit: Names = IMPACT_NAMES,
     ) -> None:
         """What these commands would do as one atomic batch. Nothing is recorded."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
-from fastapi import Query
 from starlette.types import Receive, Scope, Send
 
 from ledger.api import bodies
 from ledger.api.freshness import malformed
 from ledger.api.impact import asked_of
 from ledger.api.openapi import DescribedRoute, answered, named
-from ledger.api.routes import LedgerName
+from ledger.api.routes import AtLeast, LedgerName, Names
 from ledger.model.impact import IMPACT_NAMES
 from ledger.model.withdrawal import PlannedWithdrawal, WithdrawalPlan, Withdrawing, Withdrawn
 from ledger.service.ledgers import Ledgers
@@ -50,8 +49,8 @@ class Withdraw:
 def withdrawal_routes(ledgers: Ledgers) -> list[DescribedRoute]:
     def plan_withdrawal(
         ledger: LedgerName,
-        at_least: Annotated[str | None, Query(description="A revision that the answer is not older than.")] = None,
-        limit: Annotated[int, Query(ge=0, description="At most so many names in a list, and 1,000.")] = IMPACT_NAMES,
+        at_least: AtLeast = None,
+        limit: Names = IMPACT_NAMES,
     ) -> None:
         """Which editions would be withdrawn, and what would fall with them. Nothing is changed."""
 

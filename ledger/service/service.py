@@ -616,11 +616,6 @@ class LedgerService:
     def _then(self, at: str, field: str = "at") -> Past:
         return past(self.live.index, self.tagged.known(at) or at, field)
 
-    async def _head_at(self, at: str) -> Head:
-        with self.reading(at=at) as reader:
-            upto = reader.index.upto
-        return head_after((await self.store.pick(self.name, [upto]))[0]) if upto else EMPTY
-
     async def _views(self, seqs: Sequence[int], *, content: bool = True, at: str | None = None) -> list[EntryView]:
         return [seen.view for seen in await self.seen(seqs, content=content, at=at)]
 

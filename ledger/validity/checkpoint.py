@@ -53,9 +53,6 @@ _DICTS = ("added", "supersedes", "noted", "condemned", "acted_us")
 _FACTS = ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences")
 _REQUESTS = "requests by entry"
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Form)
-
 
 class Snapshot(NamedTuple):
     """An index as it was at one moment: nothing of this changes when the index does."""
@@ -65,7 +62,7 @@ class Snapshot(NamedTuple):
 
     def parts(self) -> list[bytes]:
         """The bytes: first the form, then each column."""
-        return [_encoder.encode(self.form), *self.columns]
+        return [msgspec.msgpack.encode(self.form), *self.columns]
 
 
 def snapshot(index: Index) -> Snapshot:
@@ -89,7 +86,7 @@ def snapshot(index: Index) -> Snapshot:
 
 def restored(form: bytes, columns: memoryview) -> Index:
     """The index that a snapshot was made of. Raises ValueError when this is none."""
-    said = _decoder.decode(form)
+    said = msgspec.msgpack.decode(form, type=_Form)
     index = Index()
     index.head, index.clock_us, index.latest_us = said.head, said.clock_us, said.latest_us
     entries = array("i")

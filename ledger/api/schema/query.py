@@ -158,7 +158,7 @@ class Query(Comparisons):
         at_least: Annotated[str | None, arg("A revision that the answer must not be older than.")] = None,
     ) -> Impact:
         not_over("commands", commands, info.context.limits.commands_max, "commands")
-        most = IMPACT_NAMES if limit is None else _most(info, limit)
+        most = _most(info, limit, IMPACT_NAMES)
         desk = await info.context.desk(ledger, ready=False)
         await desk.service.reach(at_least)
         batch = {"op": "batch", "commands": [each.command() for each in commands]}
@@ -174,7 +174,7 @@ class Query(Comparisons):
         ledger: LedgerName = "main",
         limit: Annotated[int | None, arg("How many to name in each list at most.")] = None,
     ) -> WithdrawalPlan:
-        most = IMPACT_NAMES if limit is None else _most(info, limit)
+        most = _most(info, limit, IMPACT_NAMES)
         desk = await info.context.desk(ledger)
         return shown_plan(desk, await desk.service.plan_withdrawal(input.asked(), limit=most))
 
@@ -197,8 +197,11 @@ def _depth(depth: int | None) -> int | None:
     return depth
 
 
-def _most(info: Info, limit: int | None) -> int:
+def _most(info: Info, limit: int | None, unless_said: int | None = None) -> int:
+    """How many at most; unless that is said, all that the server allows, or another number."""
     most = info.context.limits.nodes_max
     if limit is not None and limit < 1:
         raise Malformed(f"limit is at least 1, not {limit}", field="limit")
-    return most if limit is None else within("nodes", limit, most, "limit")
+    if limit is None:
+        return most if unless_said is None else unless_said
+    return within("nodes", limit, most, "limit")
