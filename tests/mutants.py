@@ -78,6 +78,13 @@ MUTANTS = [
         MEMORY + "test_any_justification_suffices",
     ),
     Mutant(
+        "6 validity: what is born on a fallen premise and a standing one stands",
+        "ledger/validity/index.py",
+        "fallen += not self.valid[rests_on]",
+        "fallen = not self.valid[rests_on]",
+        "tests/test_properties.py::test_the_index_agrees_with_the_oracle_on_sqlite",
+    ),
+    Mutant(
         "6 validity: circles are allowed",
         "ledger/service/laws.py",
         "        if at == edition:\n            path",
@@ -125,6 +132,13 @@ MUTANTS = [
         "return not self.lagging and not self.live.behind",
         "return not self.lagging",
         SQLITE + "test_full_consistency or test_the_new_enemy or test_two_processes_write_to_one_ledger",
+    ),
+    Mutant(
+        "10 batches: what a refused batch did stays",
+        "ledger/service/judge.py",
+        "        except BaseException:\n            self.index.rollback(savepoint)",
+        "        except BaseException:\n            self.index.savepoint()",
+        MEMORY + "test_a_batch_refused_midway_leaves_nothing_in_the_commit_it_shares",
     ),
     Mutant(
         "11 idempotency: another command under the key is answered as the first",

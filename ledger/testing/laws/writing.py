@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -201,6 +202,23 @@ class Batches:
         )
         assert [isinstance(answer, NotFound) for answer in answers] == [False, True] * 10
         assert (await page.ledger.status()).head == 10
+
+    async def test_a_batch_refused_midway_leaves_nothing_in_the_commit_it_shares(self, page: Page) -> None:
+        """Law 10: what it had done until then is undone before the next batch of that commit is judged."""
+
+        def batch(number: int) -> list[dict[str, Any]]:
+            first = {"op": "record", "kind": "belief", "key": f"a/{number}", "content": number}
+            support = "nowhere" if number % 2 else f"a/{number}"
+            return [first, {**first, "key": f"b/{number}", "because": [[support]]}]
+
+        answers = await asyncio.gather(
+            *(page.ledger.apply(batch(number)) for number in range(20)), return_exceptions=True
+        )
+        assert [isinstance(answer, NotFound) for answer in answers] == [False, True] * 10
+        assert (await page.ledger.status()).head == 20
+        fresh = (await page.ledger.check([f"a/{number}" for number in range(20)])).fresh
+        assert fresh == [f"a/{number}" for number in range(0, 20, 2)]
+        assert (await page.ledger.audit()).ok
 
     async def test_each_line_of_an_import_is_a_batch(self, page: Page) -> None:
         """Law 10: an import stops at the first error, naming its line; what was committed stays."""
