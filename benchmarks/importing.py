@@ -41,7 +41,7 @@ def _raw_sqlite(path: Path, rows: list[tuple[object, ...]], edges: list[list[tup
     connection = sqlite3.connect(path, isolation_level=None)
     for statement in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
         connection.execute(f"PRAGMA {statement}")
-    for statement in engine._SCHEMA.split(";"):
+    for statement in ";".join(engine._MIGRATIONS).split(";"):
         connection.execute(statement)
     for start in range(0, len(rows), BATCH):
         connection.execute("BEGIN IMMEDIATE")

@@ -382,6 +382,9 @@ class Index(Lookup):
         start, editions = self._watched
         if len(self.changes) == start:
             return [], []
+        if len(self.changes) - start > WIDE:
+            turned: tuple[list[int], list[int]] = self._wide.changed(self, start, editions)
+            return turned
         valid = self.valid
         there = [(edition, before) for edition, before in self.changes.stood(start).items() if edition < editions]
         fell = [edition for edition, before in there if before & VALID and not valid[edition]]

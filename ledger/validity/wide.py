@@ -17,10 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.validity.bulk import numbers, put_back
-from ledger.validity.lookup import Withdrawal
+from ledger.validity.lookup import NONE, Withdrawal
 from ledger.validity.trail import Fact, Trail
 
 Rows = npt.NDArray[np.int32]
+
+FEW = 50
+"""So many edges are followed as quickly one by one."""
 
 
 class Columns(Protocol):
@@ -33,11 +36,14 @@ class Columns(Protocol):
     supports: array[int]
     fallen: array[int]
     entry_of: array[int]
+    first_use: array[int]
+    leans: array[int]
+    next_use: array[int]
     support_withdrawals: Fact[tuple[Withdrawal, ...]]
     changes: Trail
     dirty: dict[int, int] | None
 
-    def uses(self, edition: int) -> Iterator[int]: ...
+    def uses_from(self, edge: int) -> Iterator[int]: ...
 
     def note_steps(self, column: array[int], places: list[int], step: int) -> None: ...
 
@@ -50,10 +56,20 @@ def spread(index: Columns, front: list[int], rows: list[int], valid: bool, *, un
     """
     while len(front) + len(rows) > until:
         set_valid(index, front, valid)
-        rows += [row for edition in front for row in index.uses(edition)]
-        front = _count(index, rows, valid)
+        front = _count(index, rows + _leaning(index, front), valid)
         rows = []
     return front
+
+
+def _leaning(index: Columns, editions: list[int]) -> list[int]:
+    """Rows of the justifications that lean on these editions: a step along all their edges at once, while it pays."""
+    leans, next_use = numbers(index.leans), numbers(index.next_use)
+    edges = numbers(index.first_use)[np.array(editions, np.int32)]
+    rows: list[int] = []
+    while len(edges := edges[edges != NONE]) > FEW:
+        rows += leans[edges].tolist()
+        edges = next_use[edges]
+    return rows + [row for edge in edges.tolist() for row in index.uses_from(edge)]
 
 
 def set_valid(index: Columns, editions: list[int], valid: bool, noted: int = 0) -> None:
@@ -112,3 +128,13 @@ def undo_states(index: Columns, upto: int) -> None:
     states = numbers(index.changes.before[0])[upto:]
     put_back(index.flags, places, states & 0x7F)
     put_back(index.valid, places, states >> 7)
+
+
+def changed(index: Columns, since: int, editions: int) -> tuple[list[int], list[int]]:
+    """Of the first `editions`, those that fell and those that revived by the changes from `since` on."""
+    places, first = np.unique(numbers(index.changes.place)[since:], return_index=True)
+    before = numbers(index.changes.before[0])[since:][first] >> 7
+    turned = before != numbers(index.valid)[places]
+    there = turned & (places < editions)
+    fell, revived = places[there & (before == 1)], places[there & (before == 0)]
+    return fell.tolist(), revived.tolist()
