@@ -196,6 +196,13 @@ MUTANTS = [
         "if type(one) is int or one.state != STALE]",
         MEMORY + "test_what_is_withheld_is_named",
     ),
+    Mutant(
+        "the short way of judging: what supersedes goes it too",
+        "ledger/service/plain.py",
+        "        or command.supersedes\n",
+        "",
+        "tests/test_plain.py::test_histories_come_to_the_same_both_ways[0]",
+    ),
 ]
 
 

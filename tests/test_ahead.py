@@ -84,6 +84,35 @@ async def test_readers_see_nothing_of_what_is_judged_and_not_durable(monkeypatch
         assert (await ledger.audit()).ok
 
 
+async def test_who_looks_once_is_paid_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    d/0 … d/3 commit, d/4 … d/7 are judged on top, somebody looks    -> what is ahead is undone
+    d/8 is judged on top                                             -> it is applied again
+    the first four land                                              -> where they stand: nothing is undone again
+    """
+    monkeypatch.setattr(committer._Group, "__init__", _groups_of(4))
+    store = GatedStore()
+    async with AsyncLedger.open(store) as ledger:
+        live = ledger._service.live
+        first = [asyncio.create_task(ledger.record("dependency", n, key=f"d/{n}")) for n in range(4)]
+        await store.asked.acquire()
+        later = [asyncio.create_task(ledger.record("dependency", n, key=f"d/{n}")) for n in range(4, 7)]
+        await turns()
+        assert (await ledger.check(["d/0"])).fresh == []
+        later.append(asyncio.create_task(ledger.record("dependency", 7, key="d/7")))
+        await turns()
+        store.let.release()
+        await asyncio.gather(*first)
+        landed, shown = live.head.seq, live.index.upto
+        fresh = (await ledger.check(["d/3", "d/7"])).fresh
+        store.let.release()
+        await asyncio.gather(*later)
+        assert landed == 4
+        assert shown == 8, "what is ahead was undone"
+        assert fresh == ["d/3"]
+        assert (await ledger.check(["d/7"])).fresh == ["d/7"]
+
+
 def _groups_of(size: int) -> Any:
     make = committer._Group.__init__
 

@@ -156,7 +156,7 @@ async def _one_by_one(service: LedgerService, commands: list[tuple[int, Command]
         except StoreError as error:
             done.stopped = error
         else:
-            done.results += map(_of_line, window, submission.answers)
+            done.results += map(_of_line, window, (answer.result(service.live) for answer in submission.answers))
             done.stopped = submission.refusal
         if done.stopped is not None:
             done.stopped.at(line=commands[len(done.results)][0])

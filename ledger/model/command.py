@@ -19,7 +19,7 @@ from ledger.errors import LedgerError, Malformed
 from ledger.model.canonical import SAFE_INTEGER, canonical_content, canonical_plain, digest_of_bytes
 from ledger.model.complaint import complaint, json_name
 from ledger.model.entry import RECORD_KINDS
-from ledger.model.reference import check_digest, check_key, check_name, parse_reference
+from ledger.model.reference import check_digest, check_key, check_name, is_plain_name, names_entry, parse_reference
 
 REASON_CHARACTERS_MAX = 10_000
 
@@ -63,9 +63,9 @@ class _Command(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
 
     def check(self) -> None:
         """What types cannot say. Raises Malformed with the field."""
-        if self.actor is not None:
+        if self.actor is not None and not is_plain_name(self.actor):
             _check("actor", _check_name, self.actor)
-        if self.idempotency_key is not None:
+        if self.idempotency_key is not None and not is_plain_name(self.idempotency_key):
             _check("idempotency_key", _check_name, self.idempotency_key)
 
 
@@ -124,9 +124,9 @@ class RecordCommand(_Command, frozen=True, tag="record"):
         if self.restate and self.amends is not None:
             raise Malformed("restate starts a new edition, amends joins one: give one of them")
         for number, premises in enumerate(self.because):
-            _check_each(f"because.{number}", premises)
-        _check_each("cites", self.cites)
-        _check_each("supersedes", self.supersedes)
+            _check_refs(f"because.{number}", premises)
+        _check_refs("cites", self.cites)
+        _check_refs("supersedes", self.supersedes)
 
 
 class RevokeCommand(_Command, frozen=True, tag="revoke"):
@@ -233,7 +233,7 @@ def parse_command(data: Any) -> Command:
 
     Raises Malformed naming field and expectation, TooLarge for content over its limits.
     """
-    if not isinstance(data, Mapping):
+    if type(data) is not dict and not isinstance(data, Mapping):
         raise Malformed(f"a command is an object, not {json_name(data)}")
     op = data.get("op")
     if op == "batch":
@@ -366,9 +366,10 @@ def _check(field: str, check: Callable[[T], R], value: T) -> R:
         raise Malformed(f"{field}: {error.message}", field=field) from error
 
 
-def _check_each(field: str, refs: Iterable[str]) -> None:
+def _check_refs(field: str, refs: Iterable[str]) -> None:
     for number, ref in enumerate(refs):
-        _check(f"{field}.{number}", parse_reference, ref)
+        if not names_entry(ref):
+            _check(f"{field}.{number}", parse_reference, ref)
 
 
 def _check_name(name: str) -> str:

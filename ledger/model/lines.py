@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Protocol
 
 import orjson
 
 from ledger.errors import LedgerError, Malformed, TooLarge
 from ledger.model.canonical import digest_of_bytes, parse_json
 from ledger.model.command import BatchCommand, Command, SingleCommand, parse_command
-from ledger.model.result import Result
 from ledger.model.view import ImportReport
 
 ATOMIC_COMMANDS_MAX = 10_000
@@ -108,6 +108,16 @@ def as_batch(commands: list[Command]) -> BatchCommand:
     return batch.sent_as(digest_of_bytes(orjson.dumps([[one.sent_digest, one.idempotency_key] for one in commands])))
 
 
+class Counted(Protocol):
+    """What came of a command, as far as it is counted."""
+
+    @property
+    def outcome(self) -> str: ...
+
+    @property
+    def replayed(self) -> bool: ...
+
+
 class Tally:
     """Counts what becomes of the lines."""
 
@@ -116,7 +126,7 @@ class Tally:
         self.outcomes: dict[str, int] = {}
         self.replayed = 0
 
-    def count(self, results: Iterable[Result], *, lines: int = 1) -> None:
+    def count(self, results: Iterable[Counted], *, lines: int = 1) -> None:
         """So many lines were answered so."""
         self.lines += lines
         for result in results:

@@ -20,6 +20,7 @@ KEY_BYTES_MAX = 512
 
 _SELECTOR = re.compile(r"(.*)@(?:([0-9]+)|sha256:([0-9a-f]+))", re.ASCII | re.DOTALL)
 _PLAIN = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?", re.ASCII)
+_ENTRY = re.compile(r"@[0-9]{1,15}", re.ASCII)
 _LEDGER = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -32,6 +33,13 @@ class Reference(msgspec.Struct, frozen=True):
     version: int | None = None
     digest: str | None = None
     seq: int | None = None
+
+
+is_plain_name = _PLAIN.fullmatch
+"""Whether a text is a name like most: the quick half of `check_name`."""
+
+names_entry = _ENTRY.fullmatch
+"""Whether a reference names an entry, like @42: then there is nothing else to check."""
 
 
 @lru_cache(maxsize=8192)  # a reference is parsed when its form is checked, and again when it is resolved
@@ -68,7 +76,7 @@ def check_name(name: str, what: str) -> str:
 
     Keys, actors and idempotency keys are held to this, so that two names that look alike are alike.
     """
-    if _PLAIN.fullmatch(name):
+    if is_plain_name(name):
         return name
     if not name:
         raise Malformed(f"the {what} is empty")

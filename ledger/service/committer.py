@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from ledger.clock import Clock
@@ -54,12 +55,24 @@ FIRST_PAUSE_S = 0.05
 """How long about before the first retry; doubled, with jitter, up to a second."""
 
 
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """A batch that passed, and the revision at its end."""
+
+    judgement: Judgement
+    revision: str
+
+    def result(self, live: Live) -> BatchResult:
+        """What its caller is told, put together when he asks: who imports a million lines wants none of it."""
+        told = (Result(revision=self.revision, **facts_of(live.name_of, one)) for one in self.judgement.outcomes)
+        return BatchResult(revision=self.revision, results=tuple(told), replayed=self.judgement.replayed)
+
+
 @dataclass(slots=True, eq=False)
 class Submission:
     """Batches of one caller, in order; the first refusal ends it, what came before stays."""
 
     commands: Sequence[Command]
-    answers: list[BatchResult] = field(default_factory=list)
+    answers: list[Answered] = field(default_factory=list)
     refusal: LedgerError | None = None
     follows: Submission | None = None  # nothing of this is recorded unless all of that was
     judged: int = 0  # how many of the commands need no judging any more, though their entries may not be durable yet
@@ -88,7 +101,7 @@ class _Group:
     head: Head
     entries: list[Sealed] = field(default_factory=list)
     states: list[NodeState] = field(default_factory=list)
-    answers: list[tuple[Submission, BatchResult]] = field(default_factory=list)
+    answers: list[tuple[Submission, Answered]] = field(default_factory=list)
     refusals: list[tuple[Submission, LedgerError]] = field(default_factory=list)
     remembered: dict[str, Remembered] = field(default_factory=dict)  # by idempotency key; its own commands too
     room: int = GROUP_COMMANDS_MAX
@@ -297,15 +310,15 @@ class Committer:
                 submission.stopped = True
                 return
             revision = self._seal(group, judgement)
-            group.answers.append((submission, _answer(judge.index, judgement, revision)))
+            group.answers.append((submission, Answered(judgement, revision)))
 
     def _seal(self, group: _Group, judgement: Judgement) -> str:
         """Chain the entries of a batch; the revision at its end."""
         seq, chain, _ = group.end
-        for entry, content in judgement.drafts:
-            sealed = seal(entry, chain, content)
+        for draft in judgement.drafts:
+            sealed = seal(draft.entry, chain, draft.content)
             group.entries.append(sealed)
-            seq, chain = entry.seq, sealed.hash
+            seq, chain = draft.entry.seq, sealed.hash
         return revision_token(self.live.name, seq, chain)
 
     async def _recall(self, group: _Group, taken: list[tuple[Submission, Sequence[Command]]]) -> None:
@@ -329,7 +342,8 @@ class Committer:
         await self._append(group.head, group)
         seconds = time.perf_counter() - began_s
         self._last = (len(group.submissions), seconds)
-        self.figures.note_commit(len(group.entries), seconds, [answer for _, answer in group.answers])
+        outcomes = [outcome for _, answer in group.answers for outcome in answer.judgement.outcomes]
+        self.figures.note_commit(len(group.entries), seconds, outcomes)
 
     async def _confirm(self, head: Head) -> None:
         """What writes nothing compares no head: where others are heard of late, a refusal may be of yesterday.
@@ -431,11 +445,6 @@ class Committer:
         if first and first[0].hash == entries[0].hash:
             return True
         raise HeadMoved(f"{self.live.name!r} moved on from {head.seq} while our commit was in doubt")
-
-
-def _answer(index: Index, judgement: Judgement, revision: str) -> BatchResult:
-    results = tuple(Result(revision=revision, **facts_of(index, one)) for one in judgement.outcomes)
-    return BatchResult(revision=revision, results=results, replayed=judgement.replayed)
 
 
 def _states_of(index: Index, entries: Sequence[Sealed]) -> list[NodeState]:

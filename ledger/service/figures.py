@@ -6,9 +6,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
-from ledger.model.result import BatchResult
 from ledger.model.verdict import FRESH, Report, Verdict
+
+if TYPE_CHECKING:  # who only reads needs nothing of writing
+    from ledger.service.drafts import Outcome
 
 Label = tuple[str, str | None]
 """State and reason of a verdict."""
@@ -54,11 +57,10 @@ class Figures:
         told = [one for one in report.found if isinstance(one, Verdict)]
         self.note_check(len(report.found), [(one.state, one.reason) for one in told if not one.plain])
 
-    def note_commit(self, entries: int, seconds: float, answers: Sequence[BatchResult]) -> None:
+    def note_commit(self, entries: int, seconds: float, outcomes: Sequence[Outcome]) -> None:
         """A commit that went through, and how many editions fell or revived by each command of it."""
         self.commit_entries.note(entries)
         self.commit_s.note(seconds)
-        for answer in answers:
-            for result in answer.results:
-                if not result.replayed:
-                    self.cascade_editions.note(result.fell.count + result.revived.count)
+        for outcome in outcomes:
+            if not outcome.replayed:
+                self.cascade_editions.note(outcome.fell.number + outcome.revived.number)

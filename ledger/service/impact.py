@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 from ledger.clock import Clock, format_moment
 from ledger.errors import Malformed
@@ -35,7 +36,7 @@ async def foreseen(
         measure = Measure(index)
         judgement = judge.judge(command)
         found = measure.read(judgement.entries, judgement.outcomes)
-        limit = min(limit, IMPACT_NAMES_MAX)
+        limit, named = min(limit, IMPACT_NAMES_MAX), partial(name_of, index)
         return Impact(
             revision=live.revision,
             clock=format_moment(index.clock_us),
@@ -43,7 +44,7 @@ async def foreseen(
             fell=_extent(index, found.fell, limit),
             revived=_extent(index, found.revived, limit),
             remediation=Effect(len(found.to_repair), _names(index, found.to_repair[:limit])),
-            results=tuple(Prospect(**facts_of(index, one)) for one in judgement.outcomes) if results else (),
+            results=tuple(Prospect(**facts_of(named, one)) for one in judgement.outcomes) if results else (),
         )
 
 

@@ -7,8 +7,9 @@ next command of the batch sees it. What is not durable yet, `live` undoes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from ledger.errors import IdempotencyConflict, ImpactChanged, LedgerError, Malformed, StalePremise
 from ledger.model.command import (
@@ -37,13 +38,14 @@ from ledger.service import laws
 from ledger.service.drafts import Change, Draft, Drafts, Outcome
 from ledger.service.laws import Premises
 from ledger.service.measuring import Measure
+from ledger.service.plain import is_plain, record_plain
 from ledger.validity.index import Index
 from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH
 from ledger.validity.resolve import name_of, record_named
 from ledger.validity.verdicts import Reader
 
 
-class Remembered(NamedTuple):
+class Remembered(msgspec.Struct, frozen=True, gc=False):
     """A command answered before, and the entries of its batch."""
 
     entry: int
@@ -51,11 +53,11 @@ class Remembered(NamedTuple):
     batch: Sequence[Entry]
 
 
-class Judgement(NamedTuple):
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """A batch that passed: its entries (none, if all was answered before) and one outcome for each command."""
 
-    drafts: list[Draft]
-    outcomes: list[Outcome]
+    drafts: Sequence[Draft]
+    outcomes: Sequence[Outcome]
     replayed: bool = False
 
     @property
@@ -79,6 +81,8 @@ class Judge:
 
         Raises Refused with the position of the command; the index is then as it was before the call.
         """
+        if isinstance(command, RecordCommand) and is_plain(self.index, command) and not self.recall(command):
+            return self._judge_plain(command)
         savepoint = self.index.savepoint()
         expected = command.expects_impact if isinstance(command, BatchCommand) else None
         measure = Measure(self.index) if expected is not None else None
@@ -89,6 +93,12 @@ class Judge:
         except BaseException:
             self.index.rollback(savepoint)
             raise
+        self._remember(judgement)
+        return judgement
+
+    def _judge_plain(self, command: RecordCommand) -> Judgement:
+        entry, outcome = record_plain(self.index, command, self.now_us)
+        judgement = Judgement((Draft(entry, command.content_form),), (outcome,))
         self._remember(judgement)
         return judgement
 
@@ -168,7 +178,7 @@ class _Batch:
                 raise
         self.drafts.finish()
         for position, twin in self.twins.items():
-            self.outcomes[position] = replace(self.outcomes[twin], replayed=True)
+            self.outcomes[position] = msgspec.structs.replace(self.outcomes[twin], replayed=True)
         self._check_wants(whole)
         replayed = all(outcome.replayed for outcome in self.outcomes)
         return Judgement(self.drafts.made, self._with_verdicts(self.outcomes), replayed)

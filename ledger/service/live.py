@@ -45,7 +45,7 @@ class Live:
         self._reading = asyncio.Lock()
         self._ahead: deque[Sealed] = deque()  # judged on top of `head`, in order
         self._base: Savepoint | None = None  # where the durable state ends in the index, if it shows what is ahead
-        self._marks: dict[int, Savepoint] = {}  # where it shows the entries up to a seq, if it does
+        self._marks: dict[int, Savepoint | None] = {}  # by last entry of what is committed at once: where it shows it
 
     @property
     def revision(self) -> str:
@@ -138,6 +138,7 @@ class Live:
             return
         if self._ahead[0].hash == sealed.hash:
             self._ahead.popleft()
+            self._marks.pop(sealed.entry.seq, None)
         else:
             self.void()
 
@@ -165,6 +166,8 @@ class Live:
                 self._base = index.savepoint()
                 for sealed in self._ahead:
                     index.take_in(sealed)
+                    if sealed.entry.seq in self._marks:
+                        self._marks[sealed.entry.seq] = index.savepoint()
             index.advance(now_us)
             try:
                 yield index
@@ -198,6 +201,7 @@ class Live:
         with self._lock:
             self._hide()
             self._ahead.clear()
+            self._marks.clear()
 
     def _land(self, entries: Sequence[Sealed]) -> bool:
         """Let the first of what is ahead become durable where it stands; False if the index does not show it so."""
@@ -218,7 +222,7 @@ class Live:
             self.index.rollback(self._base)
             self.index.release()
             self._base = None
-            self._marks.clear()
+            self._marks = dict.fromkeys(self._marks)
 
 
 class _Durable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -31,22 +32,22 @@ def node_of(reader: Reader, edition: int, depth: int) -> Node:
     return Node(verdict.id or "", verdict.ref, kind, verdict.state, verdict.reason, depth)
 
 
-def facts_of(index: Lookup, outcome: Outcome) -> dict[str, Any]:
-    """What came of a command, as results tell it."""
+def facts_of(name: Callable[[int], str], outcome: Outcome) -> dict[str, Any]:
+    """What came of a command, as results tell it; `name` names an entry."""
     return {
         "outcome": outcome.outcome,
         "entry": f"@{outcome.entry}",
-        "ref": name_of(index, outcome.about),
+        "ref": outcome.verdict.ref,
         "verdict": outcome.verdict,
         "replayed": outcome.replayed,
         "stands": tuple(f"@{seq}" for seq in outcome.stands),
-        "fell": _effect(index, outcome.fell),
-        "revived": _effect(index, outcome.revived),
+        "fell": _effect(name, outcome.fell),
+        "revived": _effect(name, outcome.revived),
     }
 
 
-def _effect(index: Lookup, change: Change) -> Effect:
-    return Effect(change.number, tuple(name_of(index, seq) for seq in change.first)) if change.number else NO_EFFECT
+def _effect(name: Callable[[int], str], change: Change) -> Effect:
+    return Effect(change.number, tuple(map(name, change.first))) if change.number else NO_EFFECT
 
 
 def view_of(reader: Reader, sealed: Sealed) -> EntryView:

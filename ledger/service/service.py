@@ -212,7 +212,7 @@ class LedgerService:
         submission = await self.submit([parsed])
         if submission.refusal is not None:
             raise submission.refusal
-        return submission.answers[0]
+        return submission.answers[0].result(self.live)
 
     async def submit(self, commands: Sequence[Command]) -> Submission:
         """Batches of one caller, as `Committer.submit`. Raises Unavailable when the ledger was closed meanwhile."""

@@ -316,14 +316,18 @@ class Index(Lookup):
     def _truncate(self, entries: int) -> None:
         """Cut off the rows that came with entries from `entries` on."""
         justifications = _rows_before(entries, self.entry_of)
-        edges = self.edges_from[justifications]
+        edges, keys = self.edges_from[justifications], _rows_before(entries, self.newest_of_key)
+        for edge in range(len(self.premise) - 1, edges - 1, -1):
+            self.first_use[self.premise[edge]] = self.next_use[edge]
+        for name in self.key_names[keys:]:
+            del self.keys[name]
         for rows, columns in (
             (entries, self._entry_columns),
             (_rows_before(entries, self.birth), self._edition_columns),
             (justifications, (self.supports, self.fallen, self.entry_of, self.next_justification)),
             (edges, (self.premise, self.leans, self.next_use)),
             (_rows_before(entries, self.event_entry), (self.event_entry, self.next_event)),
-            (_rows_before(entries, self.newest_of_key), self._key_columns),
+            (keys, self._key_columns),
         ):
             column: Any
             for column in columns if len(columns[0]) > rows else ():
@@ -580,10 +584,10 @@ class Index(Lookup):
         key = self.keys.get(record.key, NONE)
         if key == NONE:
             key = len(self.key_names)
-            self._put(self.keys, record.key, key)
+            # Its first edition is the next one born. What is new needs no journal: undone, it is cut off.
+            self.keys[record.key] = key
             self.key_names.append(record.key)
             self.key_kind.append(KIND_CODES[record.kind])
-            # Its first edition is the next one born. Rows that are new need no journal: undone, they are cut off.
             self.youngest.append(len(self.flags))
             self.current.append(len(self.flags))
             self.newest_of_key.append(record.seq)
@@ -625,12 +629,12 @@ class Index(Lookup):
     def _justify(self, edition: int, premises: tuple[int, ...], seq: int) -> bool:
         """One more justification; whether it stands. To count it in and chain it up is left to the caller."""
         row, edge = len(self.supports), len(self.premise)
-        fallen = 0
+        fallen, first_use = 0, self.first_use
         for rests_on in {self.edition[premise]: None for premise in premises}:  # each edition once, in order
             self.premise.append(rests_on)
             self.leans.append(row)
-            self.next_use.append(self.first_use[rests_on])
-            self._put(self.first_use, rests_on, edge)
+            self.next_use.append(first_use[rests_on])
+            first_use[rests_on] = edge
             fallen += not self.valid[rests_on]
             edge += 1
         self.supports.append(edition)
