@@ -197,6 +197,13 @@ MUTANTS = [
         MEMORY + "test_what_is_withheld_is_named",
     ),
     Mutant(
+        "14 causes: what felled it first is its cause for good",
+        "ledger/validity/index.py",
+        "self.unsettled, self.causes = len(self.kind) - 1, {}",
+        "pass",
+        MEMORY + "test_why_shows_the_path",
+    ),
+    Mutant(
         "the short way of judging: what supersedes goes it too",
         "ledger/service/plain.py",
         "        or command.supersedes\n",

@@ -34,7 +34,7 @@ from ledger.validity.oracle import Oracle
 from ledger.validity.resolve import name_of
 from ledger.validity.trail import Fact, Timeline, Trail
 
-CACHES = {"memo", "_checked_floor", "due", "timers", "latest_us", "_journal", "_settled", "_watched", "_now"}
+CACHES = {"memo", "causes", "_checked_floor", "due", "timers", "latest_us", "_journal", "_settled", "_watched", "_now"}
 """Of an index: what holds nothing of its own, or is good for what is done next alone."""
 
 

@@ -32,6 +32,7 @@ class _Form(msgspec.Struct):
     head: Head
     clock_us: int
     latest_us: int
+    unsettled: int
     lengths: dict[str, int]  # of the columns, in bytes
     key_names: list[str]
     requests: list[str]
@@ -73,6 +74,7 @@ def snapshot(index: Index) -> Snapshot:
         head=index.head,
         clock_us=index.clock_us,
         latest_us=index.latest_us,
+        unsettled=index.unsettled,
         lengths={name: len(column) for name, column in columns.items()},
         key_names=index.key_names.copy(),
         requests=list(index.requests),
@@ -89,6 +91,7 @@ def restored(form: bytes, columns: memoryview) -> Index:
     said = msgspec.msgpack.decode(form, type=_Form)
     index = Index()
     index.head, index.clock_us, index.latest_us = said.head, said.clock_us, said.latest_us
+    index.unsettled = said.unsettled
     entries = array("i")
     known: dict[str, Any] = index.columns() | {_REQUESTS: entries}
     if list(known) != list(said.lengths) or sum(said.lengths.values()) != len(columns):

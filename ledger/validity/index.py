@@ -66,6 +66,7 @@ class Savepoint(NamedTuple):
     moments: int
     changes: int
     checks: int
+    unsettled: int
 
 
 class Index(Lookup):
@@ -188,6 +189,8 @@ class Index(Lookup):
         self._checked_floor: dict[int, int] = {}
         self.dirty: dict[int, int] | None = None  # editions whose verdicts changed, and the oldest version concerned
         self.memo: dict[Any, Any] = {}  # for readers; emptied whenever anything changes
+        self.causes: dict[int, int] = {}  # by edition, as readers found them; emptied when one of them may change
+        self.unsettled = 0  # the last entry that may have changed the cause of what lay already (`fell_with`)
 
     @property
     def upto(self) -> int:  # type: ignore[override]
@@ -250,6 +253,7 @@ class Index(Lookup):
             len(self.timeline),
             len(self.changes),
             len(self.checks),
+            self.unsettled,
         )
 
     def rollback(self, to: Savepoint) -> None:
@@ -272,6 +276,7 @@ class Index(Lookup):
             if type(container) is Fact:
                 container.forget(place)
         del self._journal[kept:]
+        self._forget_causes(to)
         if len(self.changes) - to.changes > WIDE:
             self._wide.undo_states(self, to.changes)
         else:
@@ -301,6 +306,15 @@ class Index(Lookup):
         self.changes.cut(changes)
         self.checks.cut(checks)
         self.timeline.cut(moments)
+
+    def _forget_causes(self, to: Savepoint) -> None:
+        """Of what was found since, keep what holds of what stays."""
+        if self.unsettled != to.unsettled:
+            self.unsettled, self.causes = to.unsettled, {}
+        elif self.causes:
+            undone = range(_rows_before(to.entries, self.birth), len(self.birth))
+            for edition in (*undone, *self.changes.place[to.changes :]):
+                self.causes.pop(edition, None)
 
     def settle(self, upto: Savepoint) -> None:
         """What was applied before `upto` will not be undone any more; savepoints since then stay good."""
@@ -374,6 +388,23 @@ class Index(Lookup):
             self.memo = {}
         if self._checked_floor:
             self._checked_floor = {}
+
+    def _unsettle_causes(self) -> None:
+        """What lay already may have another cause from now on, and so what rests on it."""
+        self.unsettled, self.causes = len(self.kind) - 1, {}
+
+    def fell_with(self, edition: int) -> int:
+        """The entry that felled an edition which lies with its support, if that must be its cause; 0: look for it.
+
+        One of its justifications stood until then, and all that it rests on and that lies by now fell with the same
+        entry: no cause is newer. So it stays, until something happens that is not the fall of what stood.
+        """
+        change = self.changes.last[edition]
+        if change == NONE:
+            return 0
+        line = self.timeline
+        seq = line.seq[bisect_right(line.changes, change) - 1]
+        return seq if seq > self.unsettled else 0
 
     # -- what fell and what revived -----------------------------------------------------------------------------------
 
@@ -456,6 +487,8 @@ class Index(Lookup):
     def _set_limit(self, edition: int, moment_us: int | UnsetType | None, entry: Entry) -> None:
         if moment_us is UNSET:
             return
+        if self.flags[edition] & EXPIRED:
+            self._unsettle_causes()
         self._drop(self.noted, edition)
         if moment_us is None:
             self._drop(self.limits, edition)
@@ -649,6 +682,7 @@ class Index(Lookup):
         edition = self.edition[entry.targets[0]]
         self._observe(entry.targets[0], bytes.fromhex(entry.observed[0][7:]), entry)
         if entry.because:
+            self._unsettle_causes()
             first = len(self.supports)
             for premises in entry.because:
                 stands = self._justify(edition, premises, entry.seq)
@@ -669,6 +703,7 @@ class Index(Lookup):
             self._set_withdrawals(edition, (*self.withdrawals.get(edition, ()), withdrawal))
 
     def _lift(self, target: int, lifts: tuple[int, ...]) -> None:
+        self._unsettle_causes()
         if target in self.added:
             self._set_support_withdrawals(
                 target, tuple(one for one in self.support_withdrawals.get(target, ()) if one.seq not in lifts)
@@ -694,6 +729,8 @@ class Index(Lookup):
             after |= withdrawal.flag
         if after == before:
             return
+        if not self.valid[edition] or (before ^ after) & WRONG_FROM_BIRTH:
+            self._unsettle_causes()
         self._note_state(edition)
         self.flags[edition] = after
         self._mark_dirty(edition, self.birth[edition])
@@ -717,6 +754,7 @@ class Index(Lookup):
             self._drop(self.support_withdrawals, entry)
         if before == bool(standing):
             return
+        self._unsettle_causes()
         first, last = self.added[entry]
         edition = self.supports[first]
         intact = sum(not self.fallen[row] for row in range(first, last))
@@ -788,6 +826,9 @@ class Index(Lookup):
         after = before | flag if up else before & ~flag
         if after != before:
             self._changed()
+            # The cause of an expiry is who set the limit, long before.
+            if not up or flag == EXPIRED or not self.valid[edition]:
+                self._unsettle_causes()
             self._note_state(edition)
             self.flags[edition] = after
             self._mark_dirty(edition, self.birth[edition])

@@ -145,6 +145,8 @@ class Lookup:
 
     memo: dict[Any, Any]
     """For readers; emptied whenever anything changes."""
+    causes: dict[int, int]
+    """By edition, as readers found them; without an age for what counts as fallen."""
 
     _checked_floor: dict[int, int]
 
@@ -221,6 +223,10 @@ class Lookup:
         """Supersessions of a key that count: not lifted, and not by an edition wrong from birth."""
         found = self.superseded_by.get(key)
         return [one for one in found if not self.flags[one.edition] & WRONG_FROM_BIRTH] if found else []
+
+    def fell_with(self, edition: int) -> int:
+        """The entry that felled an edition which lies with its support, if that must be its cause; 0: look for it."""
+        return 0
 
     def checked_floor(self, edition: int) -> int:
         """The oldest `checked_us` among the dependencies a valid edition rests on, itself included.

@@ -52,6 +52,7 @@ class Past(Lookup):
         self.upto = upto
         self.clock_us = clock_us
         self.memo = {}
+        self.causes = {}
         self._checked_floor = {}
         for name in _UNCHANGING:
             setattr(self, name, getattr(index, name))

@@ -40,8 +40,8 @@ class Reader:
     def __init__(self, index: Lookup, max_age_us: int | None = None) -> None:
         self.index = index
         self.cutoff_us = None if max_age_us is None else index.clock_us - max_age_us
-        # Causes depend on the cutoff, which moves with the clock; without one they hold until something changes.
-        self._causes: dict[int, int] = {} if max_age_us is not None else index.memo.setdefault("causes", {})
+        # Causes depend on the cutoff, which moves with the clock; without one the index knows how long they hold.
+        self._causes: dict[int, int] = {} if max_age_us is not None else index.causes
 
     def check(self, refs: Sequence[str]) -> list[Found]:
         """The verdict of each reference in the order asked, a fresh one as its seq. Never raises for a reference."""
@@ -189,6 +189,8 @@ class Reader:
         index = self.index
         if index.flags[edition] or (self.cutoff_us is not None and self.reason(edition) != _UNSUPPORTED):
             return self._own_cause(edition), [], True
+        if self.cutoff_us is None and (felled := index.fell_with(edition)):
+            return felled, [], True
         unknown: list[int] = []
         row = first = index.first_justification[edition]
         latest = 0
@@ -215,6 +217,14 @@ class Reader:
                 earliest = cause
         return earliest
 
+    def _known_cause_of_fall(self, row: int) -> int:
+        """The same once they are all known; _NEVER if it stands."""
+        unknown: list[int] = []
+        cause = self._cause_of_fall(row, unknown)
+        for premise in unknown:
+            self.cause(premise)
+        return self._cause_of_fall(row, []) if unknown else cause
+
     def path(self, edition: int) -> list[Step]:
         """From the root cause to a stale edition; empty for a fresh one."""
         index, steps = self.index, []
@@ -224,7 +234,7 @@ class Reader:
                 steps.append(Step(self.cause(edition), None))
                 break
             cause = self.cause(edition)
-            row = next(row for row in index.justifications(edition) if self._cause_of_fall(row, []) == cause)
+            row = next(row for row in index.justifications(edition) if self._known_cause_of_fall(row) == cause)
             if index.withdrawn_support(row):
                 steps += [Step(index.entry_of[row], "revoked"), Step(cause, None)]
                 break
