@@ -109,10 +109,16 @@ def expected_difference(told: Told, before: Past, after: Past) -> tuple[dict[int
     for seq in {told.index.birth[told.index.edition[seq]] for seq in known}:
         stood, stands = known[seq] is None, later[-1].reasons[seq] is None
         if stood != stands:
-            steps = reversed(list(itertools.pairwise(later)))
-            since = next(following for at, following in steps if (at.reasons[seq] is None) == stood)
+            at, following = _last_turn([point for point in later if point.seen], seq, stood)
+            _, since = _last_turn(later[later.index(at) : later.index(following) + 1], seq, stood)
             (fallen if stood else revived)[seq] = since.event
     return fallen, revived
+
+
+def _last_turn(points: list[Point], seq: int, stood: bool) -> tuple[Point, Point]:
+    """Where it last stood (or did not), and the next point, where it did not any more (or did)."""
+    steps = reversed(list(itertools.pairwise(points)))
+    return next(step for step in steps if (step[0].reasons[seq] is None) == stood)
 
 
 def told_difference(told: Told, found: Difference) -> tuple[dict[int, Happening], dict[int, Happening]]:
