@@ -1,7 +1,8 @@
 """Acceptance on real data: `python -m tests.acceptance FOLDER` (the history of the Python Enhancement Proposals).
 
-Imports both histories into SQLite and Neo4j, holds states and reasons against the true ones after each prefix, compares
-the exports of the two stores, imports and restores them again, and audits everything. Exit 0 when all is as expected.
+Imports both histories once into SQLite and Neo4j. States and reasons are held against the true ones after each prefix:
+when it has come, and in the end by its tag, there and in a ledger restored from the log. The exports of the two stores
+are compared, imported again and restored, and everything is audited. Exit 0 when all is as expected.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def main(folder: Path) -> None:
 
 
 def accept(folder: Path, history: str, store: str, ledger: str) -> list[bytes]:
-    """Import prefix by prefix, checking after each; then round trips. Returns the export."""
+    """Import, checking and tagging after each prefix; then look back, and round trips. Returns the export."""
     prefixes = expected_prefixes(folder, history)
     with gzip.open(folder / f"{history}.jsonl.gz") as lines, Ledger.open(store, ledger) as book:
         done, began = 0, time.perf_counter()
@@ -49,16 +50,18 @@ def accept(folder: Path, history: str, store: str, ledger: str) -> list[bytes]:
             book.import_lines(islice(lines, prefix - done))
             done = prefix
             check_table(book, table, f"{ledger} after {prefix}")
+            book.tag(f"after-{prefix}")
         say(
             f"{ledger} in {store.split(':')[0]}: {done:,} commands, "
             f"{done / (time.perf_counter() - began):,.0f}/s checks included"
         )
         if history == "pep-chunks":
             check_table(book, folder / "expected" / "pep-index-2021.tsv.gz", f"{ledger}: the index of 2021")
+        look_back(book, prefixes)
         audit(book)
         exported = list(book.export())
         again(store, ledger, exported, prefixes[-1][1])
-        restored(store, ledger, list(book.export(entries=True)), book.status().hash)
+        restored(store, ledger, list(book.export(entries=True)), book.status().hash, prefixes)
     return exported
 
 
@@ -71,11 +74,17 @@ def expected_prefixes(folder: Path, history: str) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
-def check_table(book: Ledger, table: Path, what: str) -> None:
+def look_back(book: Ledger, prefixes: list[tuple[int, Path]]) -> None:
+    """What was expected after each prefix is what is said of it now."""
+    for prefix, table in prefixes:
+        check_table(book, table, f"{book.name} at tag:after-{prefix}", at=f"tag:after-{prefix}")
+
+
+def check_table(book: Ledger, table: Path, what: str, at: str | None = None) -> None:
     """Every row of the table: reference, state, reason."""
     with gzip.open(table, "rt") as lines:
         rows = [line.rstrip("\n").split("\t") for line in lines]
-    verdicts = book.check([ref for ref, _, _ in rows]).verdicts
+    verdicts = book.check([ref for ref, _, _ in rows], at=at).verdicts
     for (ref, state, reason), verdict in zip(rows, verdicts, strict=True):
         told = "" if verdict.reason in (None, "amended") else verdict.reason
         expect((verdict.state, told) == (state, reason), f"{what}: {ref} is {verdict}, expected {state} {reason}")
@@ -91,10 +100,12 @@ def again(store: str, ledger: str, exported: list[bytes], table: Path) -> None:
         audit(book)
 
 
-def restored(store: str, ledger: str, entries: list[bytes], head: str) -> None:
+def restored(store: str, ledger: str, entries: list[bytes], head: str, prefixes: list[tuple[int, Path]]) -> None:
+    """The verbatim log makes the same ledger, with its tags; its past is read into an index at once."""
     with Ledger.open(store, f"{ledger}-restored") as book:
         book.restore(entries)
         expect(book.status().hash == head, f"{ledger}: restored, the head hash differs")
+        look_back(book, prefixes)
         audit(book)
 
 

@@ -7,11 +7,28 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 from neo4j_server import DEFAULT_VERSION, Neo4jServer, available_versions
 
 from tests.clients import KINDS, client_of
 from tests.middleman import Middleman, middleman
 from tests.serving import Service, hosted
+
+# What hypothesis draws is the same on every machine; `--hypothesis-profile=long` looks further, from another start
+# each time; `brief` only looks whether there is anything to be found.
+settings.register_profile(
+    "same",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("long", settings.get_profile("same"), derandomize=False, max_examples=5_000)
+settings.register_profile(
+    "brief", settings.get_profile("same"), max_examples=40, phases=[Phase.explicit, Phase.generate]
+)
+settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -40,13 +40,13 @@ Step = tuple[float, dict[str, Any]]
 class Author:
     """Writes the next command of a history, knowing what is there."""
 
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.named = 0
+    def __init__(self, chance: int | random.Random) -> None:
+        """`chance`: where it comes from, or a seed. The less of it, the plainer the command."""
+        self.random = random.Random(chance) if isinstance(chance, int) else chance
 
     def step(self, ledger: AsyncLedger) -> Step:
         seconds = self.random.choice([0, 0, 0, 1, 2, 7])
-        if self.random.random() < 0.15:
+        if self._chance(0.15):
             commands = [self.single(ledger) for _ in range(self.random.randint(1, 4))]
             return seconds, self._named({"op": "batch", "commands": commands}, 0.2)
         return seconds, self.single(ledger)
@@ -56,14 +56,15 @@ class Author:
         self.known = [name for name in KEYS if name in index.keys]
         self.head = index.head.seq
         self.now_us = max(index.clock_us, START_US)
-        write = self.random.choices(
-            [self._record, self._keyless, self._again, self._revoke, self._reinstate, self._verify],
-            [8, 1, 4, 4, 4, 3],
-        )[0]
-        command = write()
+        self.named = len(index.requests)
+        self.withdrawn = [index.birth[edition] for edition, standing in index.withdrawals.items() if standing]
+        shares = {
+            self._record: 8, self._keyless: 1, self._again: 4, self._revoke: 4, self._reinstate: 4, self._verify: 3,
+        }  # fmt: skip
+        command = self.random.choice([write for write, share in shares.items() for _ in range(share)])()
         if self._chance(0.25):
             command["occurred_at"] = self._moment()
-        if self._chance(0.1):
+        if self._chance(0.3):
             command["actor"] = self.random.choice(["ann", "bob"])
         return self._named(command, 0.15)
 
@@ -111,7 +112,9 @@ class Author:
 
     def _reinstate(self) -> dict[str, Any]:
         command: dict[str, Any] = {"op": "reinstate", "target": self._ref()}
-        if self._chance(0.5) and self.head:
+        if self.withdrawn and self._chance(0.5):
+            command["target"] = f"@{self.random.choice(self.withdrawn)}"
+        elif self._chance(0.5) and self.head:
             command["lifts"] = [f"@{self.random.randint(1, self.head)}" for _ in range(self.random.randint(1, 2))]
         return command
 
@@ -138,13 +141,12 @@ class Author:
 
     def _named(self, command: dict[str, Any], share: float) -> dict[str, Any]:
         if self._chance(share):
-            # Mostly a new name, now and then one that was used: for the same command, or another.
-            self.named += 1
-            command["idempotency_key"] = f"i{self.random.randint(1, self.named)}"
+            # A new name, or one that was used: for the same command, or another.
+            command["idempotency_key"] = f"i{self.random.randint(1, self.named + 1)}"
         return command
 
     def _chance(self, share: float) -> bool:
-        return self.random.random() < share
+        return self.random.randrange(100) >= 100 - 100 * share
 
 
 async def cut_down(steps: list[Step], fails: Callable[[list[Step]], Awaitable[bool]]) -> list[Step]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -77,7 +78,9 @@ async def told(seed: int, *, elsewhere: bool) -> Told:
     return Told(index, entries, list(points(index, entries)))
 
 
-def points(index: Index, entries: list[Entry]) -> Iterator[Point]:
+def points(index: Index, entries: list[Entry], oracle_of: Callable[[int], Oracle] | None = None) -> Iterator[Point]:
+    """All of them, in order; `oracle_of` gives the oracle of so many entries, if it is at hand."""
+    oracle_of = oracle_of or functools.cache(lambda number: Oracle(entries[:number]))
     limits = {getattr(entry, "valid_until_us", None) for entry in entries}
     moments = sorted(moment for moment in limits if isinstance(moment, int))
     passed_us = 0
@@ -85,16 +88,15 @@ def points(index: Index, entries: list[Entry]) -> Iterator[Point]:
         if number:
             recorded_us = passed_us = entries[number - 1].recorded_at_us
             ends = number == len(entries) or entries[number].batch == number + 1
-            yield point(entries, number, recorded_us, Happening(recorded_us, number), ends)
+            yield point(oracle_of(number), number, recorded_us, Happening(recorded_us, number), ends)
         until_us = entries[number].recorded_at_us if number < len(entries) else index.clock_us
         for moment_us in moments:
             if passed_us < moment_us <= until_us:
                 seen = number == len(entries) or moment_us < until_us
-                yield point(entries, number, moment_us, Happening(moment_us, 0), seen)
+                yield point(oracle_of(number), number, moment_us, Happening(moment_us, 0), seen)
 
 
-def point(entries: list[Entry], number: int, clock_us: int, event: Happening, seen: bool) -> Point:
-    oracle = Oracle(entries[:number])
+def point(oracle: Oracle, number: int, clock_us: int, event: Happening, seen: bool) -> Point:
     states = oracle.states(clock_us)
     reasons = {seq: reason if state == STALE else None for seq, (state, reason) in states.items()}
     return Point(number, clock_us, event, seen, reasons, oracle)
@@ -109,10 +111,16 @@ def expected_difference(told: Told, before: Past, after: Past) -> tuple[dict[int
     for seq in {told.index.birth[told.index.edition[seq]] for seq in known}:
         stood, stands = known[seq] is None, later[-1].reasons[seq] is None
         if stood != stands:
-            steps = reversed(list(itertools.pairwise(later)))
-            since = next(following for at, following in steps if (at.reasons[seq] is None) == stood)
+            at, following = _last_turn([point for point in later if point.seen], seq, stood)
+            _, since = _last_turn(later[later.index(at) : later.index(following) + 1], seq, stood)
             (fallen if stood else revived)[seq] = since.event
     return fallen, revived
+
+
+def _last_turn(points: list[Point], seq: int, stood: bool) -> tuple[Point, Point]:
+    """Where it last stood (or did not), and the next point, where it did not any more (or did)."""
+    steps = reversed(list(itertools.pairwise(points)))
+    return next(step for step in steps if (step[0].reasons[seq] is None) == stood)
 
 
 def told_difference(told: Told, found: Difference) -> tuple[dict[int, Happening], dict[int, Happening]]:

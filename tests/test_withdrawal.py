@@ -2,107 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from histories import KEYS, Author
-from test_impact import what_happens
-from test_properties import STEPS, Game, game
 
 from ledger import Ledger
 from ledger.errors import ImpactChanged, Refused
 from ledger.model.withdrawal import WithdrawalPlan
-from ledger.validity.lookup import MODE_FLAGS
 from tests.clients import KINDS, client_of
 from tests.serving import Service, hosted
 from tests.terminal import Terminal, commands
-
-MOVES = {"state", "current", "resting_on"}
-"""Filters that leave something else when what they left is withdrawn: what stands, and what a key means, changed."""
-
-
-def _filters(dice: random.Random, one: Game) -> dict[str, Any]:
-    """Some filter, such as everything ann recorded in the last seconds."""
-    known = [key for key in KEYS if key in one.ledger._service.live.index.keys]
-    chances: list[tuple[str, Any]] = [
-        ("actor", dice.choice(["ann", "bob"])),
-        ("kinds", dice.sample(["belief", "dependency", "mutation", "justification"], 2)),
-        ("state", dice.choice(["fresh", "stale"])),
-        ("key_prefix", dice.choice(["d/", "b/", "m"])),
-        ("current", True),
-    ]
-    chances += [(name, dice.choice(known)) for name in ("about", "resting_on") if known]
-    return dict(dice.sample(chances, dice.randint(1, 2)))
-
-
-async def _random_withdrawals(seed: int) -> tuple[int, int]:
-    """Withdrawals in the middle of a random history; how many, and how many editions."""
-    author, dice = Author(seed), random.Random(seed)
-    plans = editions = 0
-    async with game() as one:
-        for number in range(STEPS):
-            seconds, command = author.step(one.ledger)
-            command.setdefault("actor", dice.choice(["ann", "bob"]))
-            one.clock.wait(seconds)
-            with contextlib.suppress(Refused):
-                await one.ledger._service.apply(command)
-            if number % 7 == 6:
-                mode = dice.choice(list(MODE_FLAGS))
-                found = _filters(dice, one)
-                plan = await one.ledger.plan_withdrawal(mode=mode, limit=1000, **found)
-                await _is_what_fits(one, plan, found, mode)
-                if plan.commands and dice.random() < 0.5:
-                    batch = {"op": "batch", "commands": plan.commands, "expects_impact": plan.digest}
-                    await what_happens(one, batch, plan.impact)
-                else:
-                    assert (await one.ledger.withdraw(plan)).count == plan.count
-                assert (await one.ledger.plan_withdrawal(mode=mode, **found)).count == 0 or found.keys() & MOVES
-                plans, editions = plans + 1, editions + plan.count
-        assert (await one.ledger.audit()).ok
-    return plans, editions
-
-
-async def _is_what_fits(one: Game, plan: WithdrawalPlan, found: dict[str, Any], mode: str) -> None:
-    """The editions of the entries that fit, without those withdrawn so already; each named once."""
-    entries = await one.ledger.entries(limit=1000, **found)
-    with one.ledger._service.live.durable as index:
-        withdrawn = {
-            edition
-            for edition, standing in index.withdrawals.items()
-            if any(each.flag == MODE_FLAGS[mode] for each in standing)
-        }
-        fits = {index.edition[entry.seq] for entry in entries if index.is_record(entry.seq)} - withdrawn
-        support = [seq for seq in map(_seq, plan.targets) if not index.is_record(seq)]
-        named = [index.edition[seq] for seq in map(_seq, plan.targets) if index.is_record(seq)]
-        assert len(named) == len(set(named))
-        assert set(named) <= fits
-        assert set(named) == fits or mode == "erased"  # one erasure takes what shares its content along
-        assert set(support) <= {entry.seq for entry in entries if entry.kind == "justification"}
-        assert not {index.edition[seq] for seq in support} & (set(named) | withdrawn)
-
-
-def _seq(target: str) -> int:
-    return int(target[1:])
-
-
-@pytest.mark.parametrize("block", range(2))
-def test_random_withdrawals(block: int) -> None:
-    """100 histories with five withdrawals each: what fits goes, and what was foreseen happens."""
-
-    async def games() -> tuple[int, int]:
-        told = [await _random_withdrawals(seed) for seed in range(block * 50, block * 50 + 50)]
-        return sum(plans for plans, _ in told), sum(editions for _, editions in told)
-
-    plans, editions = asyncio.run(games())
-    assert (plans, editions > 250) == (250, True)
-
 
 # --- sizes ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 
 from ledger.errors import Corrupt
@@ -42,7 +42,7 @@ class Live:
         """Is told what was taken in, whole batches only, when the index has it."""
         self._chain = bytearray(GENESIS[:MARK_BYTES])  # how the chain hash of each durable entry begins
         self._lock = threading.RLock()
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Future[None] | None = None  # done when whoever reads on has done so
         self._ahead: deque[Sealed] = deque()  # judged on top of `head`, in order
         self._base: Savepoint | None = None  # where the durable state ends in the index, if it shows what is ahead
         self._marks: dict[int, Savepoint | None] = {}  # by last entry of what is committed at once: where it shows it
@@ -87,11 +87,11 @@ class Live:
     async def catch_up(self, progress: Callable[[int], None] | None = None) -> None:
         """Take in all that the store holds now. Raises Corrupt when the log there is not the one we followed."""
         asked_s = time.monotonic()
-        async with self._reading:
+        async with self._turn(asked_s) as mine:
+            if not mine:
+                return  # of those who ask at once, the first asks for all
             for pause_s in SETTLING_S:
                 began_s, seen = time.monotonic(), self.head
-                if self.heard_s > asked_s:
-                    return  # of those who ask at once, the first asks for all
                 head = await self.store.head(self.name) or EMPTY
                 await self._read_on(head.seq, progress)
                 if head.seq >= seen.seq and self.mark(head.seq) == head.hash[:MARK_BYTES]:
@@ -103,6 +103,25 @@ class Live:
             "that is another history, such as a back-up restored",
             ledger=self.name,
         )
+
+    @asynccontextmanager
+    async def _turn(self, asked_s: float) -> AsyncIterator[bool]:
+        """Read alone; not at all if meanwhile another heard what there was when this was asked.
+
+        By a future, not by a lock: that lets one of those who wait go on in each turn of a busy loop, so that the last
+        of 50 checks waited 180 ms where the commit of another connection took 100.
+        """
+        while self._reading is not None:
+            await asyncio.wait([self._reading])
+            if self.heard_s > asked_s:
+                yield False
+                return
+        self._reading = reading = asyncio.get_running_loop().create_future()
+        try:
+            yield True
+        finally:
+            self._reading = None
+            reading.set_result(None)
 
     async def _read_on(self, upto: int, progress: Callable[[int], None] | None) -> None:
         """Take in the entries that are not known here yet, up to this one."""

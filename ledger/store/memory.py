@@ -44,7 +44,8 @@ class MemoryStore(Store):
                     log[seq - 1] = log[seq - 1]._replace(content=None)
 
     async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
-        return await self.pick(ledger, range(after + 1, after + limit + 1), content=content)
+        upto = min(after + limit, len(self._logs.get(ledger, ())))
+        return await self.pick(ledger, range(after + 1, upto + 1), content=content)
 
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         log = self._logs.get(ledger, [])

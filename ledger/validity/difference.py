@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ledger.errors import Malformed
 from ledger.validity.index import VALID, Index
-from ledger.validity.lookup import KIND_CODES
+from ledger.validity.lookup import KIND_CODES, NONE
 from ledger.validity.past import Past
 
 _WITHDRAWN, _REINSTATED = KIND_CODES["revocation"], KIND_CODES["reinstatement"]
@@ -74,12 +74,40 @@ def _turns(before: Past, after: Past) -> tuple[list[Turn], list[Turn]]:
 
 
 def _last_turn(past: Past, edition: int) -> int:
-    """The change by which an edition last fell or revived; there must have been one."""
+    """The change by which an edition last fell or revived for all to see; there must have been one."""
     trail, stands = past.today.changes, bool(past.valid[edition])
     change = trail.last[edition]
-    while change >= past.changes or bool(trail.before[0][change] & VALID) == stands:
+    while change >= past.changes:
         change = trail.earlier[change]
+    while True:
+        while bool(trail.before[0][change] & VALID) == stands:
+            change = trail.earlier[change]
+        first = _first_seen_with(past.today, change)
+        if bool(trail.before[0][first] & VALID) != stands:
+            return change
+        change = trail.earlier[first]
+
+
+def _first_seen_with(index: Index, change: int) -> int:
+    """The first change of the same edition that no past shows apart from this one: of one batch, mostly."""
+    earlier, upto = index.changes.earlier, _seen(index, change)
+    while earlier[change] != NONE and _seen(index, earlier[change]) == upto:
+        change = earlier[change]
     return change
+
+
+def _seen(index: Index, change: int) -> tuple[int, int]:
+    moment = moment_of(index, change)
+    moment_us = index.timeline.clock_us[moment]
+    return moment_us, seen_as_of(index, moment_us, index.timeline.seq[moment])
+
+
+def seen_as_of(index: Index, moment_us: int, behind: int) -> int:
+    """The last entry of the first past that shows what changed at a moment behind an entry, or by it."""
+    following = index.recorded_us[behind + 1] if behind < index.upto else None
+    if following == moment_us and index.recorded_us[behind] < moment_us:
+        behind += 1  # a limit that was reached when the next batch was recorded
+    return index.batch_end(behind)
 
 
 def moment_of(index: Index, change: int) -> int:

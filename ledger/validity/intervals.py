@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ledger.validity.difference import Happening, happening_of, moment_of
+from ledger.validity.difference import Happening, happening_of, moment_of, seen_as_of
 from ledger.validity.index import VALID, Index
 from ledger.validity.lookup import NONE
 from ledger.validity.past import Past
@@ -58,7 +58,7 @@ def _steps(past: Past, edition: int) -> list[_Step]:
     steps: list[_Step] = []
     for event, behind, state in _states(past, edition):
         reason = reason_of(state & ~VALID, state & VALID)
-        upto = _seen_as_of(past.today, event.moment_us, behind)
+        upto = seen_as_of(past.today, event.moment_us, behind)
         if steps and (steps[-1].upto, steps[-1].clock_us) == (upto, event.moment_us) and steps[-1].reason != reason:
             steps.pop()  # nobody can have seen it
         if not steps or steps[-1].reason != reason:
@@ -82,14 +82,6 @@ def _states(past: Past, edition: int) -> Iterator[tuple[Happening, int, int]]:
     for change, state in zip(reversed(changes), states[1:], strict=True):
         moment = moment_of(index, change)
         yield happening_of(index, moment), index.timeline.seq[moment], state
-
-
-def _seen_as_of(index: Index, moment_us: int, behind: int) -> int:
-    """The last entry of the first past that shows what changed at a moment behind an entry, or by it."""
-    following = index.recorded_us[behind + 1] if behind < index.upto else None
-    if following == moment_us and index.recorded_us[behind] < moment_us:
-        behind += 1  # a limit that was reached when the next batch was recorded
-    return index.batch_end(behind)
 
 
 def _cause(index: Index, edition: int, step: _Step, room: Room) -> int | None:

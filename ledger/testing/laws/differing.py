@@ -53,6 +53,23 @@ class Differing:
         assert now.to.revision == page.ledger.revision
         assert (now.revived.count, now.fallen.count, now.withdrawn.count) == (0, 2, 2)
 
+    async def test_what_nobody_could_see_is_not_what_did_it(self, page: Page) -> None:
+        """Law 10: what revived and fell again within one batch fell when it first did, for `diff` as for `history`."""
+        await page("""
+            record     dependency p 1                        -> @1 recorded fresh
+        """)
+        before = page.ledger.revision
+        await page("""
+            revoke     p                                     -> @2 revoked stale revoked, fell p@1
+            batch
+              reinstate p
+              revoke    p quarantined
+        """)
+        [fallen] = (await page.ledger.diff(before)).fallen.first
+        assert _told(fallen) == "p@1 quarantined by @2"
+        [edition] = (await page.ledger.history("p")).editions.last
+        assert [state.since.entry for state in edition.states.last] == ["@1", "@2", "@4"]
+
     async def test_what_time_alone_makes_different(self, page: Page) -> None:
         """Law 7: between two moments what expired fell by time, at the moment it was due; renewed, it revives."""
         begun_us = page.clock.now_us
