@@ -1,0 +1,103 @@
+"""Questions about a chain in which each rests on the one before, so many steps long, in logs that grow. The chain hangs
+on nothing else: its answer is all that a question has to look at. `impact` of revoking the first; then it is revoked, and
+the first who asks is told why the last fell, and what it rests on (`causes`); `diff` since before. Answers of `causes`
+and `consequences` end at 1,000 entries; `diff` and `impact` count all and name 100. The floor walks the same chain in a
+dict of lists and marks each in a bytearray; for `why`, it also reads the same rows from the file."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import histories
+from benchmarks.figures import Row, Section
+from benchmarks.measure import paired, seconds
+from benchmarks.run import Run
+from ledger import Ledger
+from ledger.model.view import GRAPH_NODES_MAX
+
+SECTION = Section("ask", "Why, causes, consequences, impact, diff", "entries in the log", "entries in the answer")
+REPEATS = 5
+SMALL_REPEATS = 50
+
+
+def measure(run: Run) -> Iterator[Row]:
+    for size in run.scale.sizes:
+        with run.copied(size) as path, Ledger.open(f"sqlite:///{path}") as ledger:
+            for count in run.scale.answers:
+                asked = _Asked(run, path, ledger, size, count)
+                yield from asked.before()
+                yield from asked.after()
+
+
+class _Asked:
+    """The questions about one chain of `count` entries, its root included, at the end of a log."""
+
+    def __init__(self, run: Run, path: Path, ledger: Ledger, size: int, count: int) -> None:
+        self.run, self.path, self.ledger, self.size, self.count = run, path, ledger, size, count
+        self.repeats = SMALL_REPEATS if count <= 100 else REPEATS
+        start = _head(ledger) + 1
+        ledger.import_lines(histories.dependants(histories.chain, count - 1, f"chain-{count}"))
+        self.root = f"chain-{count}/root"
+        self.last = f"chain-{count}/{count - 2}" if count > 1 else self.root
+        self.seqs = range(start, start + count)
+        self.rests_on_it = {seq: [seq + 1] for seq in self.seqs[:-1]}
+
+    def before(self) -> Iterator[Row]:
+        revoked = [{"op": "revoke", "target": self.root}]
+        if self.count <= GRAPH_NODES_MAX:
+            yield self._row("consequences", lambda: self.ledger.consequences(self.root), self._walk)
+        yield self._row("impact", lambda: self.ledger.impact(revoked), self._walk)
+
+    def after(self) -> Iterator[Row]:
+        revision = self.ledger.revision
+        self.ledger.revoke(self.root)
+        yield self._row("why", lambda: self.ledger.why(self.last), self._walk_and_read, first=True)
+        if self.count <= GRAPH_NODES_MAX:
+            yield self._row("causes", lambda: self.ledger.causes(self.last), self._walk, first=True)
+        now = self.ledger.revision
+        yield self._row("diff", lambda: self.ledger.diff(revision, now), self._walk)
+
+    def _row(self, what: str, ask: Callable[[], object], floor: Callable[[], None], *, first: bool = False) -> Row:
+        def ours() -> float:
+            took = 0.0
+            for _ in range(self.repeats):
+                if first:  # what was found out for others is forgotten with each write
+                    self.ledger.record("belief", True)
+                took += seconds(ask)
+            return took
+
+        pair = paired(ours, lambda: seconds(lambda: [floor() for _ in range(self.repeats)]), self.run.scale.rounds)
+        return Row(
+            what=what,
+            size=self.size,
+            count=self.count,
+            ours=pair.ours_s / self.repeats,
+            floor=pair.floor_s / self.repeats,
+            unit="s",
+            beside="walk and rows" if floor == self._walk_and_read else "walk",
+            ratio=pair.ratio,
+        )
+
+    def _walk(self) -> None:
+        seen = bytearray(self.count)
+        start = self.seqs[0]
+        queue = [start]
+        for one in queue:
+            for other in self.rests_on_it.get(one, ()):
+                if not seen[other - start]:
+                    seen[other - start] = 1
+                    queue.append(other)
+        assert len(queue) == self.count
+
+    def _walk_and_read(self) -> None:
+        self._walk()
+        with contextlib.closing(sqlite3.connect(self.path)) as connection:
+            for seq in self.seqs:
+                connection.execute("SELECT envelope, hash, content FROM entry WHERE ledger = 1 AND seq = ?", (seq,))
+
+
+def _head(ledger: Ledger) -> int:
+    return ledger.status().head
