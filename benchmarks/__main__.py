@@ -63,9 +63,14 @@ NAMES = [part.section.name for part in PARTS]
 @click.option("--only", multiple=True, type=click.Choice(NAMES), help="Some parts.")
 @click.option("--neo4j/--no-neo4j", default=True, show_default=True, help="Start a Neo4j and measure it too.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there.")
-@click.option("--docs", type=click.Path(file_okay=False, path_type=Path), help="Write page, pictures and figures there.")
 @click.option(
-    "--from", "earlier", type=click.Path(exists=True, path_type=Path), help="Figures of an earlier run: measure nothing."
+    "--docs", type=click.Path(file_okay=False, path_type=Path), help="Write the page with its pictures there."
+)
+@click.option(
+    "--from",
+    "earlier",
+    type=click.Path(exists=True, path_type=Path),
+    help="Take the figures of an earlier run.",
 )
 def main(
     quick: bool, only: tuple[str, ...], neo4j: bool, json_file: Path | None, docs: Path | None, earlier: Path | None

@@ -39,7 +39,7 @@ def measure(run: Run) -> Iterator[Row]:
 def _rows(run: Run, ledger: Ledger, size: int, refs: dict[str, list[str]], at: str | None) -> Iterator[Row]:
     for what, texts in refs.items():
         for count in COUNTS:
-            yield _row(ledger, what, size, count, texts, at, run.scale.rounds)
+            yield _row(ledger, what, size, count, texts, at, run.scale.short_rounds)
 
 
 def _row(ledger: Ledger, what: str, size: int, count: int, refs: list[str], at: str | None, rounds: int) -> Row:
@@ -56,7 +56,7 @@ def _row(ledger: Ledger, what: str, size: int, count: int, refs: list[str], at: 
         asked = [json.loads(text) for text in wire]
         return seconds(lambda: [[state[place[ref]] for ref in each] for each in asked])
 
-    mine, floor, ratio = paired(ours, raw, max(rounds, 5) if rounds > 1 else 1)
+    mine, floor, ratio = paired(ours, raw, rounds)
     limit = BARS[what] * (PAST_BAR if at else 1)
     return Row(
         what=f"{what}, {'in the past' if at else 'now'}",

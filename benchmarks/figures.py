@@ -76,7 +76,7 @@ def shown(value: float, unit: str) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value < 10 else f"{value:.0f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
 PACKAGES = ("agent-state-ledger", "msgspec", "neo4j", "neo4j-rust-ext", "numpy", "orjson", "strawberry-graphql")

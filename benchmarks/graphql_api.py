@@ -78,7 +78,7 @@ def measure(run: Run) -> Iterator[Row]:
             naive = _asking(runner, strawberry.Schema(Query), NAIVE, wire, None)
             for what, text in (("freshness", OURS), ("with entries and causes", LINKED)):
                 ours = _asking(runner, build_schema(), text, wire, ledgers)
-                mine, floor, ratio = paired(ours, naive, max(run.scale.rounds, 5) if run.scale.rounds > 1 else 1)
+                mine, floor, ratio = paired(ours, naive, run.scale.short_rounds)
                 yield Row(
                     what=what,
                     size=size,
@@ -118,4 +118,3 @@ def _asking(
             orjson.dumps(result.data)
 
     return lambda: seconds(lambda: runner.run(ask()))
-

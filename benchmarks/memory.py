@@ -1,6 +1,6 @@
-"""What the index holds in memory for an entry with two premises, beyond the texts of keys and idempotency keys, as Python
-traces it: contents are not in it. The floor is a dict from each key to its number, and of each entry its digest, the
-beginning of its hash, the numbers of two premises and a byte for its state in arrays."""
+"""What the index holds in memory for an entry with two premises, beyond the texts of keys and idempotency keys, as
+Python traces it: contents are not in it. The floor is a dict from each key to its number, and of each entry its digest,
+the beginning of its hash, the numbers of two premises and a byte for its state in arrays."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gc
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from benchmarks.figures import Bar, Row, Section
@@ -23,14 +24,12 @@ T = TypeVar("T")
 
 def measure(run: Run) -> Iterator[Row]:
     for size in run.scale.traced:
-        store = run.in_memory(size)
-        ledger, held = _traced(lambda store=store: Ledger.open(store))
+        ledger, held = _traced(partial(Ledger.open, run.in_memory(size)))
         with ledger:
             index = ledger._ledger._service.live.index
             texts = sum(map(sys.getsizeof, index.keys)) + sum(map(sys.getsizeof, index.requests))
-            names = list(index.key_names)
-        del store
-        _, floor = _traced(lambda: ({name: number for number, name in enumerate(names)}, bytearray(ARRAYS_BYTES * size)))
+            keys = list(index.key_names)
+        _, floor = _traced(partial(_numbered, keys, size))
         each = (held - texts) / size
         yield Row(
             what="index",
@@ -42,6 +41,10 @@ def measure(run: Run) -> Iterator[Row]:
             ratio=each / (floor / size),
             bar=Bar(f"at most {MOST_BYTES} B", each <= MOST_BYTES),
         )
+
+
+def _numbered(keys: list[str], size: int) -> tuple[dict[str, int], bytearray]:
+    return {key: number for number, key in enumerate(keys)}, bytearray(ARRAYS_BYTES * size)
 
 
 def _traced(make: Callable[[], T]) -> tuple[T, int]:

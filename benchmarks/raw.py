@@ -17,7 +17,7 @@ from ledger.store.neo4j_nodes import _properties
 
 
 def sqlite_commits(path: Path, log: Sequence[Sealed], batch: int) -> float:
-    """Seconds of `executemany` into the same tables of a new file, so many entries a transaction, as durable as ours."""
+    """Seconds of `executemany` into the same tables of a new file, so many entries a transaction, and synced."""
     rows = [(1, *engine._row(one)) for one in log]
     edges = [[(1, *edge) for edge in engine._edges([one])] for one in log]
     connection = sqlite3.connect(path, isolation_level=None)
@@ -108,4 +108,4 @@ def sqlite_columns(path: Path) -> None:
 
 
 async def _run(session: AsyncSession, statement: str, **parameters: object) -> None:
-    await (await session.run(statement, parameters)).consume()  # type: ignore[arg-type]
+    await (await session.run(statement, parameters)).consume()

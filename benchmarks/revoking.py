@@ -1,7 +1,7 @@
 """A revocation of what many rest on, from the call until a check of the last of them has seen it; and its lifting,
-until the last is fresh again. All rest on one (fan), each on the one before (chain), or each on two of the level before,
-twenty levels deep (mesh). The floor is one raw commit of one row in the same store; what may come on top of it is the
-bar: 100 ms, of a chain 200."""
+until the last is fresh again. All rest on one (fan), each on the one before (chain), or each on two of the level
+before, twenty levels deep (mesh). The floor is one raw commit of one row in the same store; the bar is what may come on
+top of it: 100 ms, of a chain 200."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from benchmarks.histories import Shape
 from benchmarks.measure import seconds
 from benchmarks.run import Place, Run
 from ledger import Ledger
+from ledger.model.verdict import Report
 
 SECTION = Section("revoke", "Revocation", "dependants")
 MORE_S = {"fan": 0.1, "mesh": 0.1, "chain": 0.2}
@@ -36,9 +37,9 @@ def _rows(run: Run, place: Place, shape: Shape, size: int, commit_s: float) -> I
         ledger.import_lines(histories.dependants(shape, size))
         falls, rises = [], []
         for _ in range(run.scale.rounds + 1):
-            falls.append(seconds(lambda: (ledger.revoke("b/root"), _expect(ledger, last, fresh=False))))
+            falls.append(seconds(lambda: (ledger.revoke("b/root"), _seen(ledger, last, fresh=False))))
             _settle(ledger)
-            rises.append(seconds(lambda: (ledger.reinstate("b/root"), _expect(ledger, last, fresh=True))))
+            rises.append(seconds(lambda: (ledger.reinstate("b/root"), _seen(ledger, last, fresh=True))))
             _settle(ledger)
     more_s = MORE_S[shape.__name__]
     for what, all_s in ((shape.__name__, falls), (f"{shape.__name__}, lifted", rises)):
@@ -55,11 +56,13 @@ def _rows(run: Run, place: Place, shape: Shape, size: int, commit_s: float) -> I
         )
 
 
-def _expect(ledger: Ledger, ref: str, *, fresh: bool) -> None:
-    assert bool(ledger.check([ref]).fresh) == fresh
+def _seen(ledger: Ledger, ref: str, *, fresh: bool) -> Report:
+    report = ledger.check([ref])
+    assert bool(report.fresh) == fresh
+    return report
 
 
 def _settle(ledger: Ledger) -> None:
     """Wait until states are written to the nodes too, where the store shows them: nobody else waits for that."""
     while (status := ledger.status()).state_seq not in (None, status.head):
-        time.sleep(0.1)
+        time.sleep(0.5)

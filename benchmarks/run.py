@@ -125,6 +125,8 @@ class Run:
         # A fresh server is half as fast as a warm one; and the first ledger makes the constraints.
         with Ledger.open(uri, self.name()) as ledger:
             ledger.import_lines(histories.lines(self.scale.imported))
+        singly = histories.log_of(histories.notes(self.scale.imported // 20))
+        asyncio.run(raw.neo4j_commits(uri, self.name(), singly, 1))
         return uri
 
     def _started(self) -> str:

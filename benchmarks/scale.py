@@ -9,6 +9,7 @@ class Scale(NamedTuple):
     """What grows, and how often each figure is taken."""
 
     rounds: int
+    short_rounds: int  # of what takes no time
     sizes: tuple[int, ...]  # entries of the logs that are asked
     imported: int  # entries
     appended: dict[int, int]  # entries, by the callers that wait at once
@@ -22,6 +23,7 @@ class Scale(NamedTuple):
 
 FULL = Scale(
     rounds=3,
+    short_rounds=7,
     sizes=(10_000, 100_000, 1_000_000),
     imported=20_000,
     appended={1: 300, 64: 6_400, 1_000: 10_000},
@@ -35,6 +37,7 @@ FULL = Scale(
 
 QUICK = Scale(
     rounds=1,
+    short_rounds=1,
     sizes=(1_000, 3_000),
     imported=1_000,
     appended={1: 10, 64: 128, 1_000: 1_000},

@@ -1,5 +1,5 @@
-"""`freshness` over HTTP, of references drawn from all there are. The floor is a bare endpoint of the same framework, in the
-same server, over the same connection, that parses the same requests and sends what was answered to one of them: no
+"""`freshness` over HTTP, of references drawn from all there are. The floor is a bare endpoint of the same framework, in
+the same server, over the same connection, that parses the same requests and sends what was answered to one of them: no
 checks, no log, no ledger."""
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def measure(run: Run) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, _served(Path(folder), size) as (port, names):
         for count in REFERENCES:
             for what, share in STALE_SHARES.items():
-                yield _row(port, what, size, _asked(names, count, share), run.scale.rounds)
+                yield _row(port, what, size, _asked(names, count, share), run.scale.short_rounds)
 
 
 def _asked(names: dict[str, list[str]], count: int, stale_share: float) -> list[list[str]]:
@@ -67,7 +67,7 @@ def _row(port: int, what: str, size: int, asked: list[list[str]], rounds: int) -
         mine, floor, ratio = paired(
             lambda: seconds(lambda: [connection.send(one) for one in ours]),
             lambda: seconds(lambda: [connection.send(one) for one in bare]),
-            max(rounds, 7) if rounds > 1 else 1,
+            rounds,
         )
     return Row(
         what=f"freshness, {what}",

@@ -1,6 +1,6 @@
-"""Single writes over HTTP into Neo4j. The floor is what a bare endpoint and raw commits would take in turn: if the endpoint
-takes `a` of the same requests a second, and the database `b` entries a second in commits of as many as there are writers,
-then one after the other they take 1/(1/a + 1/b). The bar is half of that."""
+"""Single writes over HTTP into Neo4j. The floor is what a bare endpoint and raw commits would take in turn: if the
+endpoint takes `a` of the same requests a second, and the database `b` entries a second in commits of as many as there
+are writers, then one after the other they take 1/(1/a + 1/b). The bar is half of that."""
 
 from __future__ import annotations
 
