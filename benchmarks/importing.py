@@ -11,7 +11,7 @@ from benchmarks.measure import paired, seconds
 from benchmarks.run import Place, Run
 from ledger import Ledger
 
-SECTION = Section("import", "Import", "entries, two premises each")
+SECTION = Section("import", "Import", "entries with two premises")
 BATCH = 1_000
 FLOORS = {"SQLite": "executemany", "Neo4j": "UNWIND"}
 BARS = {"SQLite": 0.25, "Neo4j": 0.8}

@@ -61,7 +61,7 @@ def _table(found: Measured) -> Iterator[str]:
     counted = [] if section.counted is None else [section.counted]
     barred = ["bar"] if any(row.bar for row in rows) else []
     first, *others = sizes
-    yield _row(["", *counted, f"{first:,} {section.sized}", *(f"{size:,}" for size in others), "floor", *barred])
+    yield _row(["", *counted, f"{section.sized}: {first:,}", *(f"{size:,}" for size in others), "floor", *barred])
     yield _row(["---", *("---:" for _ in [*counted, *sizes]), "---", *("---" for _ in barred)])
     for (what, count), by_size in lines.items():
         any_row = next(iter(by_size.values()))

@@ -100,6 +100,11 @@ async def neo4j_columns(uri: str, name: str, entries: int, page: int = 5_000) ->
         return time.perf_counter() - began
 
 
+async def neo4j_version(uri: str) -> str:
+    async with AsyncGraphDatabase.driver(uri) as driver:
+        return (await driver.get_server_info()).agent.removeprefix("Neo4j/")
+
+
 def sqlite_columns(path: Path) -> None:
     """Read envelopes and hashes of a file."""
     connection = sqlite3.connect(path)

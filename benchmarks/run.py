@@ -42,6 +42,7 @@ class Run:
     def __init__(self, scale: Scale, bar: Bar, *, neo4j: bool | str) -> None:
         self.scale = scale
         self.bar = bar
+        self.versions: dict[str, str] = {}  # of the servers that were used
         self._neo4j = neo4j  # or where one runs already
         self._until_the_end = contextlib.ExitStack()
         self._numbers = itertools.count(1)
@@ -122,11 +123,12 @@ class Run:
         if not self._neo4j:
             return None
         uri = self._neo4j if isinstance(self._neo4j, str) else self._started()
-        # A fresh server is half as fast as a warm one; and the first ledger makes the constraints.
-        with Ledger.open(uri, self.name()) as ledger:
-            ledger.import_lines(histories.lines(self.scale.imported))
+        self.versions["Neo4j"] = asyncio.run(raw.neo4j_version(uri))
+        # A fresh server is half as fast as a warm one, and the first ledger makes the constraints.
         singly = histories.log_of(histories.notes(self.scale.imported // 20))
         asyncio.run(raw.neo4j_commits(uri, self.name(), singly, 1))
+        with Ledger.open(uri, self.name()) as ledger:
+            ledger.import_lines(histories.lines(self.scale.imported))
         return uri
 
     def _started(self) -> str:
