@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import statistics
 from collections.abc import Callable, Iterator
 
 from benchmarks import histories
@@ -55,39 +56,38 @@ class _Asked:
         yield self._row("impact", lambda: self.ledger.impact(revoked), self._walk)
 
     def after(self) -> Iterator[Row]:
-        revision = self.ledger.revision
-        self.ledger.revoke(self.root)
+        before = self.ledger.revision
+        after = self.ledger.revoke(self.root).revision
         yield self._row("why", lambda: self.ledger.why(self.last), self._walk_and_read, first=True)
         if self.count <= GRAPH_NODES_MAX:
             yield self._row("causes", lambda: self.ledger.causes(self.last), self._walk, first=True)
-        now = self.ledger.revision
-        yield self._row("diff", lambda: self.ledger.diff(revision, now), self._walk)
+        yield self._row("diff", lambda: self.ledger.diff(before, after), self._walk)
 
-    def _row(self, what: str, ask: Callable[[], object], floor: Callable[[], None], *, first: bool = False) -> Row:
+    def _row(self, what: str, ask: Callable[[], object], floor: Callable[[], object], *, first: bool = False) -> Row:
+        def once() -> float:
+            if first:  # what was found out for others is forgotten with each write
+                self.ledger.record("belief", True)
+            return seconds(ask)
+
         def ours() -> float:
-            took = 0.0
-            for _ in range(self.repeats):
-                if first:  # what was found out for others is forgotten with each write
-                    self.ledger.record("belief", True)
-                took += seconds(ask)
-            return took
+            return statistics.median(once() for _ in range(self.repeats))
 
         def raw() -> float:
-            return seconds(lambda: [floor() for _ in range(self.repeats)])  # type: ignore[func-returns-value]
+            return seconds(lambda: [floor() for _ in range(self.repeats)]) / self.repeats
 
-        pair = paired(ours, raw, self.run.scale.rounds)
+        mine, least, ratio = paired(ours, raw, self.run.scale.rounds)
         return Row(
             what=what,
             size=self.size,
             count=self.count,
-            ours=pair.ours_s / self.repeats,
-            floor=pair.floor_s / self.repeats,
+            ours=mine,
+            floor=least,
             unit="s",
             beside="walk and rows" if what == "why" else "walk",
-            ratio=pair.ratio,
+            ratio=ratio,
         )
 
-    def _walk(self) -> None:
+    def _walk(self) -> int:
         start, seen = self.seqs[0], bytearray(self.count)
         queue = [start]
         for one in queue:
@@ -95,11 +95,11 @@ class _Asked:
                 if not seen[other - start]:
                     seen[other - start] = 1
                     queue.append(other)
-        assert len(queue) == self.count
+        return len(queue)
 
-    def _walk_and_read(self) -> None:
-        self._walk()
+    def _walk_and_read(self) -> int:
         for seq in self.seqs:
             self.rows.execute(
-                "SELECT envelope, hash, content FROM entry WHERE ledger = 1 AND seq = ?", (seq,)
+                "SELECT envelope, hash, content FROM entry WHERE ledger = 1 AND seq = ?", [seq]
             ).fetchone()
+        return self._walk()

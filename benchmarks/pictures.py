@@ -7,8 +7,10 @@ choice. The same figures give the same bytes.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -24,6 +26,9 @@ FONT = "DejaVu Sans"
 """Laid out with that, which the library brings; it is wider than those that are shown where there are such."""
 FONTS_SHOWN = "-apple-system,'Segoe UI','Noto Sans',Helvetica,Arial,sans-serif"
 COLOURS = ("#2f81f7", "#e8730c", "#2da44e", "#a475f9", "#d63d8c")
+
+LINE_HEIGHT = 0.065
+"""Of a line of text, as a part of the height of the axes."""
 
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
@@ -159,7 +164,7 @@ def svg(panels: Sequence[Panel]) -> str:
         bottom, top = figure.axes[0].get_ylim()
         if top / bottom < 50:  # hardly a power of ten to be seen
             figure.axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-        _apart(figure.axes, panels)
+        _name_ends(figure.axes, panels)
         into = io.StringIO()
         figure.savefig(
             into, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -186,26 +191,35 @@ def _draw(axes: Axes, panel: Panel) -> None:
                 axes.plot(sizes, costs, color=next(colours), marker="o", markeredgewidth=0)
 
 
-def _apart(all_axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
-    """Names at the ends of the curves, moved apart where they would lie on each other."""
+def _name_ends(all_axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
+    """Write the names of curves at their ends."""
     for axes, panel in zip(all_axes, panels, strict=True):
+        bottom, top = axes.get_ylim()
         curves = [curve for curve in panel.curves if curve.points]
         ends = sorted(zip(curves, axes.lines, strict=True), key=lambda pair: pair[0].points[-1][1])
-        bottom, top = axes.get_ylim()
-        least = (top / bottom) ** 0.065  # the height of a line of text, of these axes
-        lowest = 0.0
-        for curve, line in ends:
-            x, y = curve.points[-1]
-            lowest = max(y, lowest * least)
+        heights = _apart([math.log(curve.points[-1][1]) for curve, _ in ends], LINE_HEIGHT * math.log(top / bottom))
+        for (curve, line), height in zip(ends, heights, strict=True):
             axes.annotate(
                 curve.name,
-                (x, lowest),
+                (curve.points[-1][0], math.exp(height)),
                 xytext=(8, 0),
                 textcoords="offset points",
                 va="center",
                 color=line.get_color(),
                 annotation_clip=False,
             )
+
+
+def _apart(heights: list[float], least: float) -> list[float]:
+    """Ascending heights, moved so far from each other as is needed: those too close around their mean."""
+    groups: list[list[float]] = []  # of heights less what stands below them; a group shares its mean
+    for number, height in enumerate(heights):
+        groups.append([height - number * least])
+        while len(groups) > 1 and fmean(groups[-2]) > fmean(groups[-1]):
+            last = groups.pop()
+            groups[-1] += last
+    levels = [fmean(group) for group in groups for _ in group]
+    return [level + number * least for number, level in enumerate(levels)]
 
 
 def _count(value: float) -> str:
