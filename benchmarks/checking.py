@@ -15,8 +15,6 @@ from ledger import Ledger
 
 SECTION = Section("check", "Checks", "entries in the log", "references")
 COUNTS = (1, 100, 1_000)
-ASKED = 30_000
-"""References asked for in each round."""
 
 BARS = {"keys": 2.0, "key@sha256": 4.0}
 BARRED = 100
@@ -39,11 +37,11 @@ def measure(run: Run) -> Iterator[Row]:
 def _rows(run: Run, ledger: Ledger, size: int, refs: dict[str, list[str]], at: str | None) -> Iterator[Row]:
     for what, texts in refs.items():
         for count in COUNTS:
-            yield _row(ledger, what, size, count, texts, at, run.scale.short_rounds)
+            yield _row(run, ledger, what, size, count, texts, at)
 
 
-def _row(ledger: Ledger, what: str, size: int, count: int, refs: list[str], at: str | None, rounds: int) -> Row:
-    chance, repeats = random.Random(3), ASKED // count
+def _row(run: Run, ledger: Ledger, what: str, size: int, count: int, refs: list[str], at: str | None) -> Row:
+    chance, repeats = random.Random(3), run.scale.references // count
     # No text keeps its hash from one check to the next.
     wire = [json.dumps(chance.sample(refs, count)) for _ in range(repeats)]
     place, state = {ref: number for number, ref in enumerate(refs)}, bytearray(len(refs))
@@ -56,7 +54,7 @@ def _row(ledger: Ledger, what: str, size: int, count: int, refs: list[str], at: 
         asked = [json.loads(text) for text in wire]
         return seconds(lambda: [[state[place[ref]] for ref in each] for each in asked])
 
-    mine, floor, ratio = paired(ours, raw, rounds)
+    mine, floor, ratio = paired(ours, raw, run.scale.short_rounds)
     limit = BARS[what] * (PAST_BAR if at else 1)
     return Row(
         what=f"{what}, {'in the past' if at else 'now'}",

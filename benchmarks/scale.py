@@ -11,6 +11,7 @@ class Scale(NamedTuple):
     rounds: int
     short_rounds: int  # of what takes no time
     sizes: tuple[int, ...]  # entries of the logs that are asked
+    references: int  # checked in each round
     imported: int  # entries
     appended: dict[int, int]  # entries, by the callers that wait at once
     dependants: tuple[int, ...]
@@ -25,6 +26,7 @@ FULL = Scale(
     rounds=3,
     short_rounds=7,
     sizes=(10_000, 100_000, 1_000_000),
+    references=30_000,
     imported=20_000,
     appended={1: 300, 64: 6_400, 1_000: 10_000},
     dependants=(1, 100, 1_000, 10_000, 100_000),
@@ -39,6 +41,7 @@ QUICK = Scale(
     rounds=1,
     short_rounds=1,
     sizes=(1_000, 3_000),
+    references=1_000,
     imported=1_000,
     appended={1: 10, 64: 128, 1_000: 1_000},
     dependants=(1, 100),
