@@ -46,9 +46,7 @@ def run(neo4j_server: Neo4jServer) -> Iterator[Run]:
         yield shared
 
 
-@pytest.mark.parametrize(
-    "part", [part for part in PARTS if part.section.name in ON_NEO4J], ids=lambda part: part.section.name
-)
+@pytest.mark.parametrize("part", ON_NEO4J, ids=[part.section.name for part in ON_NEO4J])
 def test_what_is_measured_on_neo4j_runs(run: Run, part: Part) -> None:
     assert any("Neo4j" in row.what and row.ours > 0 for row in measured(run, part).rows)
     assert run.versions["Neo4j"]
