@@ -64,7 +64,7 @@ def _seen(ledger: Ledger, ref: str, *, fresh: bool) -> Report:
 
 
 def _settle(ledger: Ledger, written: int) -> None:
-    """Wait until states are written to the nodes too, where the store shows them: nobody else waits for that, and what a
-    few take disturbs nobody."""
+    """Wait until states are written to the nodes too, where the store shows them: the next figure is not of that. A few
+    disturb nobody."""
     while written > FEW and (status := ledger.status()).state_seq not in (None, status.head):
         time.sleep(0.5)
