@@ -39,8 +39,9 @@ format: $(READY) ## put style and format right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## the benchmarks
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## the benchmarks, and their page in docs/: 20 minutes
+	$(NEO4J) fetch
+	$(BIN)/python -m benchmarks --docs docs
 
 schema: $(READY) ## write the GraphQL schema to graphql/schema.graphql
 	$(BIN)/python -m ledger.api.schema
@@ -55,5 +56,5 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed; '$(PYTHON)' is not. Name one: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,test,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench,demo,test,dev]'
 	@touch $@

@@ -1,23 +1,28 @@
-"""GraphQL `freshness` beside a naive Strawberry field that answers the same as 100 objects, without caches."""
+"""GraphQL `freshness` of 100 references, a tenth of them stale, in one event loop, without HTTP: as texts, and with the
+entries and causes of what is stale. The floor is a naive Strawberry field that answers the same as 100 objects, without
+caches, from verdicts that cost nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import orjson
 import strawberry
 from strawberry import ID
 
 from benchmarks import histories
-from benchmarks.measure import Row, paired, seconds
+from benchmarks.figures import Row, Section, at_most
+from benchmarks.measure import paired, seconds
+from benchmarks.run import Run
 from ledger.api.schema import build_schema
 from ledger.app import open_ledgers
 from ledger.service.interchange import import_lines
 from ledger.service.ledgers import Ledgers
 
+SECTION = Section("graphql", "Checks by GraphQL", "entries in the log", "references")
 REFERENCES = 100
 STALE = 10
 REPEATS = 100
@@ -63,20 +68,28 @@ class Query:
         return Report(revision="main@1.00000000", clock="2026-01-01T00:00:00.000000Z", verdicts=verdicts)
 
 
-def measure(size: int, rounds: int) -> list[Row]:
-    """At a ledger of `size` entries, a tenth of what is asked stale; in one event loop, without HTTP."""
+def measure(run: Run) -> Iterator[Row]:
+    size = run.scale.served
     with asyncio.Runner() as runner:
         ledgers = open_ledgers("memory:")
         runner.run(ledgers.open())
         try:
             wire = runner.run(_prepare(ledgers, size))
             naive = _asking(runner, strawberry.Schema(Query), NAIVE, wire, None)
-            return [
-                _row(
-                    f"GraphQL freshness, {REFERENCES} refs, {STALE} stale", runner, ledgers, OURS, wire, naive, rounds
-                ),
-                _row("GraphQL freshness, with entries and causes", runner, ledgers, LINKED, wire, naive, rounds),
-            ]
+            for what, text in (("freshness", OURS), ("with entries and causes", LINKED)):
+                ours = _asking(runner, build_schema(), text, wire, ledgers)
+                mine, floor, ratio = paired(ours, naive, run.scale.short_rounds)
+                yield Row(
+                    what=what,
+                    size=size,
+                    count=REFERENCES,
+                    ours=mine / REPEATS,
+                    floor=floor / REPEATS,
+                    unit="s",
+                    beside="naive field",
+                    ratio=ratio,
+                    bar=at_most(ratio, 0.6),
+                )
         finally:
             runner.run(ledgers.close())
 
@@ -95,19 +108,6 @@ async def _prepare(ledgers: Ledgers, size: int) -> list[str]:
     return [json.dumps(chance.sample(refs, REFERENCES)) for refs in asked]
 
 
-def _row(
-    what: str,
-    runner: asyncio.Runner,
-    ledgers: Ledgers,
-    text: str,
-    wire: list[str],
-    naive: Callable[[], float],
-    rounds: int,
-) -> Row:
-    mine, floor, ratio = paired(_asking(runner, build_schema(), text, wire, ledgers), naive, max(rounds, 5))
-    return Row(what, _ms(mine), f"naive field {_ms(floor)}", ratio, "at most 0.6")
-
-
 def _asking(
     runner: asyncio.Runner, schema: strawberry.Schema, text: str, wire: list[str], ledgers: Ledgers | None
 ) -> Callable[[], float]:
@@ -118,7 +118,3 @@ def _asking(
             orjson.dumps(result.data)
 
     return lambda: seconds(lambda: runner.run(ask()))
-
-
-def _ms(all_s: float) -> str:
-    return f"{all_s / REPEATS * 1e3:.2f} ms"

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Row(NamedTuple):
-    """One line of the table. `ratio` is ours over the floor, in whatever `bar` is put in."""
+class Pair(NamedTuple):
+    """Seconds of ours and of the floor, and ours over the floor."""
 
-    what: str
-    ours: str
-    floor: str
+    ours_s: float
+    floor_s: float
     ratio: float
-    bar: str
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -26,7 +24,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def paired(ours: Callable[[], float], floor: Callable[[], float], rounds: int) -> tuple[float, float, float]:
+def paired(ours: Callable[[], float], floor: Callable[[], float], rounds: int) -> Pair:
     """Median seconds of both, and the median of ours/floor pair by pair: drift of the machine's speed cancels out."""
     # What a benchmark prepared is not the garbage collector's business while it measures.
     gc.collect()
@@ -34,4 +32,4 @@ def paired(ours: Callable[[], float], floor: Callable[[], float], rounds: int) -
     pairs = [(ours(), floor()) for _ in range(rounds)]
     gc.unfreeze()
     ratio = statistics.median(mine / raw for mine, raw in pairs)
-    return statistics.median(mine for mine, _ in pairs), statistics.median(raw for _, raw in pairs), ratio
+    return Pair(statistics.median(mine for mine, _ in pairs), statistics.median(raw for _, raw in pairs), ratio)

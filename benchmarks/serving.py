@@ -1,7 +1,6 @@
-"""`freshness` over HTTP beside a bare endpoint of the same framework, in the same server, over the same connection.
-
-The bare one parses the same requests and sends what was answered to one of them: no checks, no log, no ledger.
-"""
+"""`freshness` over HTTP, of references drawn from all there are. The floor is a bare endpoint of the same framework, in
+the same server, over the same connection, that parses the same requests and sends what was answered to one of them: no
+checks, no log, no ledger."""
 
 from __future__ import annotations
 
@@ -23,27 +22,29 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from benchmarks import histories
-from benchmarks.measure import Row, paired, seconds
+from benchmarks.figures import Row, Section, at_most
+from benchmarks.measure import paired, seconds
+from benchmarks.run import Run
 from ledger.api.application import create_app
 from ledger.api.freshness import FreshnessRequest
 from ledger.app import open_ledgers
 from ledger.service.interchange import import_lines
 from ledger.settings import Settings
 
+SECTION = Section("http", "Checks over HTTP", "entries in the log", "references")
 REFERENCES = (100, 1_000)
 STALE_SHARES = {"all fresh": 0.0, "a tenth stale": 0.1}
 REPEATS = 200
 REQUESTS = msgspec.json.Decoder(FreshnessRequest)
 
 
-def measure(size: int, rounds: int) -> list[Row]:
-    """At a ledger of `size` entries on SQLite; each request asks for other references, drawn from all there are."""
+def measure(run: Run) -> Iterator[Row]:
+    """At a ledger on SQLite."""
+    size = run.scale.served
     with tempfile.TemporaryDirectory() as folder, _served(Path(folder), size) as (port, names):
-        return [
-            _row(port, f"freshness of {count:,} over HTTP, {what}", _asked(names, count, share), rounds)
-            for count in REFERENCES
-            for what, share in STALE_SHARES.items()
-        ]
+        for count in REFERENCES:
+            for what, share in STALE_SHARES.items():
+                yield _row(port, what, size, _asked(names, count, share), run.scale.short_rounds)
 
 
 def _asked(names: dict[str, list[str]], count: int, stale_share: float) -> list[list[str]]:
@@ -57,7 +58,7 @@ def _asked(names: dict[str, list[str]], count: int, stale_share: float) -> list[
     return [refs() for _ in range(REPEATS)]
 
 
-def _row(port: int, what: str, asked: list[list[str]], rounds: int) -> Row:
+def _row(port: int, what: str, size: int, asked: list[list[str]], rounds: int) -> Row:
     bodies = [json.dumps({"refs": refs}).encode() for refs in asked]
     with Connection(port) as connection:
         ours = [connection.request("/v1/ledgers/main/freshness", body) for body in bodies]
@@ -66,9 +67,19 @@ def _row(port: int, what: str, asked: list[list[str]], rounds: int) -> Row:
         mine, floor, ratio = paired(
             lambda: seconds(lambda: [connection.send(one) for one in ours]),
             lambda: seconds(lambda: [connection.send(one) for one in bare]),
-            max(rounds, 7),
+            rounds,
         )
-    return Row(what, f"{mine / REPEATS * 1e6:,.0f} µs", f"bare {floor / REPEATS * 1e6:,.0f} µs", ratio, "at most 1.5")
+    return Row(
+        what=f"freshness, {what}",
+        size=size,
+        count=len(asked[0]),
+        ours=mine / REPEATS,
+        floor=floor / REPEATS,
+        unit="s",
+        beside="bare endpoint",
+        ratio=ratio,
+        bar=at_most(ratio, 1.5),
+    )
 
 
 class Connection:

@@ -1,49 +1,76 @@
-"""Opening a ledger that is there: from the log, and from a checkpoint, beside the raw read of the same columns."""
+"""Opening a ledger that is there, until the first check: from the log, and from a checkpoint. The files are in the
+system's cache by then. The floor is the raw read of the columns that hold envelopes and hashes."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-import sqlite3
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
 from unittest import mock
 
-from benchmarks import histories
-from benchmarks.measure import Row, seconds
+from benchmarks import histories, raw
+from benchmarks.figures import Bar, Row, Section, at_most
+from benchmarks.measure import Pair, paired, seconds
+from benchmarks.run import Run
 from ledger import Ledger
+from ledger.service.checkpoints import DIRECTORY, ENTRIES_MIN
+
+SECTION = Section("open", "Cold start", "entries in the log")
+FROM_LOG = 2.0
+FROM_CHECKPOINT_S = 3.0
+"""Of a million entries."""
+
+NEO4J_ENTRIES = 100_000
 
 
-def measure(entries: int) -> list[Row]:
-    """On SQLite; files are in the system's cache by then, for both."""
-    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, LEDGER_CHECKPOINT_DIR=f"{folder}/kept"):
-        path = Path(folder) / "ledger.db"
-        with Ledger.open(f"sqlite:///{path}") as ledger:
-            ledger.import_lines(histories.lines(entries))
-        raw = min(seconds(lambda: _raw(path)) for _ in range(3))
-        kept = min(seconds(lambda: _open(path)) for _ in range(3))
-        os.environ["LEDGER_CHECKPOINT_DIR"] = ""
-        whole = min(seconds(lambda: _open(path)) for _ in range(3))
-    what = f"opening a ledger of {entries:,} entries"
-    read = f"raw read {raw:.2f} s"
-    allowed = 3.0 * entries / 1_000_000
-    return [
-        Row(f"{what}, from the log", f"{whole:.2f} s", read, whole / raw, "at most 2"),
-        Row(
-            f"{what}, from a checkpoint",
-            f"{kept:.2f} s",
-            f"{allowed:.2f} s (3 s a million)",
-            kept / allowed,
-            "at most 1",
-        ),
-    ]
+def measure(run: Run) -> Iterator[Row]:
+    for size in run.scale.sizes:
+        yield from _sqlite(run, size)
+    if run.neo4j is not None:
+        yield _neo4j(run, run.neo4j, min(NEO4J_ENTRIES, run.scale.sizes[-1]))
 
 
-def _open(path: Path) -> None:
-    with Ledger.open(f"sqlite:///{path}") as ledger:
+def _sqlite(run: Run, size: int) -> Iterator[Row]:
+    path = run.grown(size)
+
+    def opened() -> float:
+        return seconds(lambda: _open(f"sqlite:///{path}", "main"))
+
+    def read() -> float:
+        return seconds(lambda: raw.sqlite_columns(path))
+
+    with mock.patch.dict(os.environ, {DIRECTORY: ""}):
+        yield _from_log("SQLite", size, paired(opened, read, run.scale.rounds))
+    if size >= ENTRIES_MIN:
+        opened()  # leaves a checkpoint, if none is there
+        kept = paired(opened, read, run.scale.rounds)
+        text = f"{FROM_CHECKPOINT_S:g} s a million"
+        bar = Bar(text, kept.ours_s <= FROM_CHECKPOINT_S * max(size / 1_000_000, 0.1))
+        yield _row("SQLite, from a checkpoint", size, kept, bar)
+
+
+def _neo4j(run: Run, uri: str, size: int) -> Row:
+    name = run.name()
+    with Ledger.open(uri, name) as ledger:
+        ledger.import_lines(histories.lines(size))
+    with mock.patch.dict(os.environ, {DIRECTORY: ""}):
+        pair = paired(
+            lambda: seconds(lambda: _open(uri, name)),
+            lambda: asyncio.run(raw.neo4j_columns(uri, name, size)),
+            run.scale.rounds,
+        )
+    return _from_log("Neo4j", size, pair)
+
+
+def _from_log(engine: str, size: int, pair: Pair) -> Row:
+    return _row(f"{engine}, from the log", size, pair, at_most(pair.ratio, FROM_LOG))
+
+
+def _row(what: str, size: int, pair: Pair, bar: Bar) -> Row:
+    mine, floor, ratio = pair
+    return Row(what=what, size=size, ours=mine, floor=floor, unit="s", beside="raw read", ratio=ratio, bar=bar)
+
+
+def _open(address: str, name: str) -> None:
+    with Ledger.open(address, name) as ledger:
         assert ledger.check(["docs/0"]).fresh
-
-
-def _raw(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("SELECT envelope, hash FROM entry ORDER BY ledger, seq").fetchall()
-    connection.close()

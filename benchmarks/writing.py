@@ -1,8 +1,6 @@
-"""Single writes over HTTP into Neo4j, beside what a bare endpoint and raw commits of the same size would take in turn.
-
-If a bare endpoint takes `a` of the same requests a second, and the database `b` entries a second in commits of as many
-as there are writers, then one after the other they would take 1/(1/a + 1/b). The bar is half of that.
-"""
+"""Single writes over HTTP into Neo4j. The floor is what a bare endpoint and raw commits would take in turn: if the
+endpoint takes `a` of the same requests a second, and the database `b` entries a second in commits of as many as there
+are writers, then one after the other they take 1/(1/a + 1/b). The bar is half of that."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 import uvloop
@@ -23,41 +21,50 @@ from fastapi import FastAPI, Request
 from neo4j import AsyncGraphDatabase, AsyncSession
 from starlette.responses import Response
 
-from benchmarks.measure import Row, paired
+from benchmarks.figures import Row, Section, at_least
+from benchmarks.measure import paired
+from benchmarks.run import Run
 
-WRITERS = (64, 1)
-SECONDS = 4.0
-WARM_SECONDS = 20.0  # what the server runs is compiled while it runs
+SECTION = Section("write", "Single writes over HTTP", "writers at once")
+WRITERS = (1, 64)
 ANSWER = (
     b'{"outcome":"recorded","entry":"@1","ref":"notes/1@1","verdict":{"ref":"notes/1@1","state":"fresh","id":"@1"}}\n'
 )
 
 
-def measure(rounds: int) -> list[Row]:
-    """With 64 writers at once, and with one."""
-    from neo4j_server import Neo4jServer
+def measure(run: Run) -> Iterator[Row]:
+    """With one writer, and with 64 at once."""
+    if run.neo4j is not None:
+        with _bare() as bare, _served(run.neo4j) as ours:
+            for writers in WRITERS:
+                yield _row(run, run.neo4j, bare, ours, writers)
 
-    with Neo4jServer() as server, _bare() as bare, _served(server.uri) as ours:
-        return [_row(server.uri, bare, ours, writers, rounds) for writers in WRITERS]
 
+def _row(run: Run, uri: str, bare: int, ours: int, writers: int) -> Row:
+    path = f"/v1/ledgers/{run.name()}/commands"
 
-def _row(uri: str, bare: int, ours: int, writers: int, rounds: int) -> Row:
-    def seconds_each(rate: Callable[[], float]) -> Callable[[], float]:
-        return lambda: 1 / rate()
+    def through(load_s: float) -> float:
+        return asyncio.run(_requests(ours, path, writers, load_s))
 
-    def floor() -> float:
-        http = asyncio.run(_requests(bare, "/bare", writers, SECONDS))
-        database = asyncio.run(_commits(uri, writers, SECONDS))
+    def in_turn(load_s: float) -> float:
+        http = asyncio.run(_requests(bare, "/bare", writers, load_s))
+        database = asyncio.run(_commits(uri, writers, load_s))
         return 1 / (1 / http + 1 / database)
 
-    path = "/v1/ledgers/bench/commands"
-    asyncio.run(_requests(ours, path, writers, WARM_SECONDS))
-    asyncio.run(_commits(uri, writers, WARM_SECONDS))
-    mine, both, ratio = paired(
-        seconds_each(lambda: asyncio.run(_requests(ours, path, writers, SECONDS))), seconds_each(floor), rounds
+    through(run.scale.warm_s)
+    asyncio.run(_commits(uri, writers, run.scale.warm_s))
+    load_s = run.scale.load_s
+    mine, both, ratio = paired(lambda: 1 / through(load_s), lambda: 1 / in_turn(load_s), run.scale.rounds)
+    return Row(
+        what="into Neo4j",
+        size=writers,
+        ours=1 / mine,
+        floor=1 / both,
+        unit="/s",
+        beside="in turn",
+        ratio=1 / ratio,
+        bar=at_least(1 / ratio, 0.5),
     )
-    what = f"{writers} single writers over HTTP into Neo4j" if writers > 1 else "one single writer over HTTP into Neo4j"
-    return Row(what, f"{1 / mine:,.0f}/s", f"in turn {1 / both:,.0f}/s", 1 / ratio, "at least 0.5")
 
 
 _numbers = itertools.count(1)

@@ -449,8 +449,8 @@ class Ledger:
         full: bool = False,
     ) -> Report:
         """As `AsyncLedger.check`."""
-        if at is None and not full and not isinstance(refs, str):
-            report = self._ledger._service.check_now(refs, max_age_s, at_least)
+        if not full and not isinstance(refs, str):
+            report = self._ledger._service.check_now(refs, max_age_s, at_least, at)
             if report is not None:
                 return report
         return self._wait(self._ledger.check(refs, max_age_s=max_age_s, at=at, at_least=at_least, full=full))

@@ -246,12 +246,18 @@ class LedgerService:
             await self.follower.reach(token)
 
     def check_now(
-        self, refs: Sequence[str], max_age_s: float | None = None, at_least: str | None = None
+        self,
+        refs: Sequence[str],
+        max_age_s: float | None = None,
+        at_least: str | None = None,
+        at: str | None = None,
     ) -> Report | None:
         """The check without waiting, from any thread; None if the store must be asked first."""
         if not self.follower.is_current() or (at_least is not None and not self.follower.knows(at_least)):
             return None
-        return self._judged(list(refs), max_age_s)
+        if at is not None and names_revision(at) and not self.follower.knows(at, "at"):
+            return None
+        return self._judged(list(refs), max_age_s, at)
 
     async def check(
         self,
