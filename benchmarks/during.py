@@ -1,20 +1,16 @@
-"""Checks over HTTP while a revocation fells 100,000: how long the slowest of them takes, beside the fall itself.
-
-The fall is what its caller sees: from sending the revocation until it is acknowledged. The service is a process of its
-own, on SQLite; the checkers are 50 connections that ask again as soon as they are answered.
-"""
+"""Checks over HTTP while a revocation fells all that rests on one: 50 connections ask a service on SQLite for ten
+references each, and again as soon as they are answered. Each answer is held to what may be told then. The floor is the
+fall as its caller sees it, from sending the revocation until it is acknowledged."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -22,9 +18,11 @@ from typing import NamedTuple
 
 import orjson
 
-from benchmarks.measure import Row
+from benchmarks.figures import Row, Section, at_most
+from benchmarks.run import Run
 from ledger import Ledger
 
+SECTION = Section("during", "Checks while many fall", "dependants")
 CHECKERS = 50
 REFERENCES = 10
 BATCH = 10_000
@@ -72,30 +70,39 @@ class Fall(NamedTuple):
             assert [one.seq for one in told] == sorted(one.seq for one in told)
 
 
-def measure(size: int, rounds: int) -> list[Row]:
-    """On SQLite, with `size` dependants of what is revoked."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = f"sqlite:///{folder}/ledger.db"
-        with Ledger.open(store) as ledger:
-            fill(ledger, size)
-        falls = []
-        with _served(Path(folder), store) as port:
-            for _ in range(max(rounds, 3) + 1):
-                falls.append(asyncio.run(watched(port, size, {"op": "revoke", "target": "root"})))
-                falls[-1].check("fresh", "stale")
-                asyncio.run(watched(port, size, {"op": "reinstate", "target": "root"})).check("stale", "fresh")
+def measure(run: Run) -> Iterator[Row]:
+    size, falls = run.scale.dependants[-1], []
+    store = f"sqlite:///{run.folder}/{run.name()}.db"
+    with Ledger.open(store) as ledger:
+        fill(ledger, size)
+    with _served(run.folder, store) as port:
+        for _ in range(run.scale.rounds + 1):
+            falls.append(asyncio.run(watched(port, size, {"op": "revoke", "target": "root"})))
+            falls[-1].check("fresh", "stale")
+            asyncio.run(watched(port, size, {"op": "reinstate", "target": "root"})).check("stale", "fresh")
     by_ratio = sorted(falls[1:], key=lambda one: one.slowest_s / one.seconds)  # the first one warms up
     fall = by_ratio[len(by_ratio) // 2]
-    usual = statistics.median(one.came_s - one.sent_s for told in fall.answers for one in told)
-    return [
-        Row(
-            f"slowest of {CHECKERS} checkers while {size:,} fall (usually {usual * 1e3:,.0f} ms)",
-            f"{fall.slowest_s * 1e3:,.0f} ms",
-            f"fall {fall.seconds * 1e3:,.0f} ms",
-            fall.slowest_s / fall.seconds,
-            "at most 1",
-        )
-    ]
+    ratio = fall.slowest_s / fall.seconds
+    yield Row(
+        what=f"slowest of {CHECKERS} checkers",
+        size=size,
+        ours=fall.slowest_s,
+        floor=fall.seconds,
+        unit="s",
+        beside="the fall",
+        ratio=ratio,
+        bar=at_most(ratio, 1),
+    )
+    usual_s = statistics.median(one.came_s - one.sent_s for told in fall.answers for one in told)
+    yield Row(
+        what=f"median of {CHECKERS} checkers",
+        size=size,
+        ours=usual_s,
+        floor=fall.seconds,
+        unit="s",
+        beside="the fall",
+        ratio=usual_s / fall.seconds,
+    )
 
 
 def fill(ledger: Ledger, size: int) -> None:
@@ -171,8 +178,3 @@ def _served(folder: Path, store: str) -> Iterator[int]:
             yield int(server.stdout.readline().split()[-1].rpartition(b":")[2])
         finally:
             server.terminate()
-
-
-if __name__ == "__main__":
-    for row in measure(100_000, 5):
-        print(json.dumps(row._asdict()))
