@@ -79,11 +79,11 @@ class RecordCommand(_Command, frozen=True, tag="record"):
         Digest | None, Meta(description="In place of content that was erased; only in exports.")
     ] = None
     because: Annotated[
-        list[Annotated[list[Ref], Meta(min_length=1)]],
+        tuple[Annotated[tuple[Ref, ...], Meta(min_length=1)], ...],
         Meta(description="Justifications: any one suffices, all premises of one must stand."),
-    ] = []
-    cites: Annotated[list[Ref], Meta(description="Provenance; shown, never propagated.")] = []
-    supersedes: Annotated[list[Ref], Meta(description="Other keys that this replaces from now on.")] = []
+    ] = ()
+    cites: Annotated[tuple[Ref, ...], Meta(description="Provenance; shown, never propagated.")] = ()
+    supersedes: Annotated[tuple[Ref, ...], Meta(description="Other keys that this replaces from now on.")] = ()
     amends: Annotated[
         Annotated[int, Meta(ge=1, le=SAFE_INTEGER)] | None,
         Meta(description="The current version, whose edition this joins."),

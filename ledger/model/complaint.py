@@ -55,7 +55,7 @@ def _wrong(field: str, value: Any, form: Any) -> Iterator[tuple[str, str]]:
     if _fits(value, form, limits):
         return
     items = get_args(form)
-    if get_origin(form) is list and isinstance(value, list | tuple):
+    if _is_list(form) and isinstance(value, list | tuple):
         if not value:
             yield field, f"{field} is empty; leave it out or name at least one"
         for number, item in enumerate(value):
@@ -67,6 +67,11 @@ def _wrong(field: str, value: Any, form: Any) -> Iterator[tuple[str, str]]:
         yield field, f"{field} is longer than {limits.max_length:,} characters"
     else:
         yield field, f"{field} should be {_expected(form, limits)}, not {json_name(value)}"
+
+
+def _is_list(form: Any) -> bool:
+    """Whether a type is of as many things as there are, all alike."""
+    return get_origin(form) is list or (get_origin(form) is tuple and get_args(form)[-1] is Ellipsis)
 
 
 def _unwrapped(form: Any) -> tuple[Any, Meta]:
@@ -93,7 +98,7 @@ def _fits(value: Any, form: Any, limits: Meta) -> bool:
 def _expected(form: Any, limits: Meta) -> str:
     if get_origin(form) is Literal:
         return " or ".join([", ".join(map(repr, get_args(form)[:-1])), repr(get_args(form)[-1])])
-    if get_origin(form) is tuple:
+    if get_origin(form) is tuple and not _is_list(form):
         return "a pair of reference and digest"
     if limits.pattern is not None:
         return "a digest, sha256: and 64 lower-case hex digits"

@@ -61,8 +61,8 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
     replayed: bool = False
 
     @property
-    def entries(self) -> list[Entry]:
-        return [draft.entry for draft in self.drafts]
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple([draft.entry for draft in self.drafts])
 
 
 class Judge:
