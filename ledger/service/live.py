@@ -22,6 +22,9 @@ from ledger.validity.resolve import name_of
 SETTLING_S = (0.01, 0.05, 0.2, 0.5)
 """Pauses between looks at a head that is older than ours: a Neo4j shows a commit in parts, for milliseconds."""
 
+MANY = 10_000
+"""So many entries are applied one by one in the time that it takes to load numpy."""
+
 
 class Live:
     """The validity index as of the last entry this process has heard of.
@@ -109,9 +112,10 @@ class Live:
         """Take in the entries that are not known here yet, up to this one."""
         # While the ledger is opened nobody looks, and a batch as large as the log need not be held together.
         whole = self.heard_s > -math.inf
+        apply = _in_bulk() if upto - self.head.seq >= MANY else apply_each
         async with aclosing(stretches_behind(self.store, self.name, self.head.seq, upto, whole=whole)) as stretches:
             async for stretch in stretches:
-                self._take_on(stretch)
+                self._take_on(stretch, apply)
                 if progress is not None:
                     progress(len(stretch.entries))
                 await asyncio.sleep(0)
@@ -124,9 +128,9 @@ class Live:
         if landed:
             self._tell(told)
         elif told:
-            self._take_on(Stretch(told, b"".join(sealed.hash for sealed in entries)))
+            self._take_on(Stretch(told, b"".join(sealed.hash for sealed in entries)), apply_each)
 
-    def _take_on(self, stretch: Stretch) -> None:
+    def _take_on(self, stretch: Stretch, apply: Callable[[Index, Sequence[Entry]], None]) -> None:
         """Bring those of these entries into the index that it lacks."""
         with self._lock:
             # A reader may have been faster than the writer's own answer.
@@ -138,7 +142,7 @@ class Live:
                 raise Corrupt(f"{self.name!r} has a gap: entry {first.seq} follows {self.head.seq}")
             with self.durable as index:
                 try:
-                    apply_each(index, stretch.entries)
+                    apply(index, stretch.entries)
                 except ValueError as error:  # a digest that is none
                     raise unreadable(self.name, self.head.seq, error) from error
                 self.head = index.head = Head(last.seq, stretch.hash_of(-1), last.recorded_at_us)
@@ -265,3 +269,9 @@ def apply_each(index: Index, entries: Sequence[Entry]) -> None:
     """One by one."""
     for entry in entries:
         index.apply(entry)
+
+
+def _in_bulk() -> Callable[[Index, Sequence[Entry]], None]:
+    from ledger.validity.building import apply_all  # numpy takes a while to load
+
+    return apply_all
