@@ -228,7 +228,7 @@ MUTANTS = [
     Mutant(
         "14 causes: what felled it first is its cause for good",
         "ledger/validity/index.py",
-        "self.unsettled, self.causes = len(self.kind) - 1, {}",
+        "self.unsettled, self.causes = seq, {}",
         "pass",
         MEMORY + "test_why_shows_the_path",
     ),

@@ -17,7 +17,7 @@ from ledger.errors import Refused, SlowReader, Unavailable
 from ledger.model.change import CHANGE_FIRST_MAX, Change
 from ledger.model.entry import Expiry, Sealed
 from ledger.model.result import FIRST_MAX
-from ledger.service import drafts, expiry, feed, live
+from ledger.service import drafts, expiry, feed, stretches
 from ledger.service.ledgers import Ledgers
 from ledger.service.service import LedgerService
 from ledger.store.base import PAGE_ENTRIES, Store
@@ -82,10 +82,10 @@ async def test_what_is_kept_is_bounded_and_given_up(monkeypatch: pytest.MonkeyPa
         assert len(ring) == 0
 
 
-async def test_a_reader_of_the_past_holds_a_page_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_of_the_past_holds_two_pages_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who reads the log slowly is not hurried, however much is written meanwhile."""
     monkeypatch.setattr(feed, "RING_CHANGES", 10)
-    monkeypatch.setattr(live, "PAGE_ENTRIES", 7)
+    monkeypatch.setattr(stretches, "PAGE_ENTRIES", 7)
     async with AsyncLedger.open(MemoryStore()) as ledger:
         for number in range(50):
             await ledger.record("belief", number, key=f"b/{number}")
@@ -186,7 +186,7 @@ async def test_a_store_that_fails_while_the_past_is_read() -> None:
 
 async def test_no_check_sees_half_a_batch_of_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the pages in which another process reads it: a batch is there whole, or not at all."""
-    monkeypatch.setattr(live, "PAGE_ENTRIES", 3)
+    monkeypatch.setattr(stretches, "PAGE_ENTRIES", 3)
     place = MemoryStore()
     async with AsyncLedger.open(place) as writer, AsyncLedger.open(SlowPages(place)) as reader:
         await reader.check(["b/0"])

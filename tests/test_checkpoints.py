@@ -171,10 +171,10 @@ def test_one_of_another_history_is_not_believed(
 
 def test_a_newer_format_is_named(written: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (path,) = folder.iterdir()
-    path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":2', 1))
+    path.write_bytes(path.read_bytes().replace(b'"format":2', b'"format":3', 1))
     with Ledger.open(written) as ledger:
         assert read_from_the_log(ledger) == 40
-    assert "format 2" in caplog.text
+    assert "format 3" in caplog.text
 
 
 def test_none_are_kept_where_none_are_wanted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

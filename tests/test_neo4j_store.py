@@ -493,6 +493,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "read": {"ledger": "x", "after": 0, "upto": 1, "content": True, "whole": 1},
     "read_states": {"ledger": "x", "after": 0, "upto": 1},
     "states_upto": {"ledger": "x"},
+    "collect": {"ledger": "x", "after": 0, "upto": 10},
     "record_migration": {"number": 1, "name": "x", "checksum": "00", "applied_at": "2026"},
     "tags": {"ledger": "x"},
     "take_lease": {"ledger": "x", "holder": "a", "lease_ms": 1},

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ledger.errors import Malformed
 
-GENESIS = bytes(32)
+HASH_BYTES = hashlib.sha256().digest_size
+
+GENESIS = bytes(HASH_BYTES)
 """The hash before the first entry."""
 
 
@@ -202,6 +204,7 @@ class Sealed(NamedTuple):
 # Sorted fields, integers and strings only: this is the RFC 8785 form (a property test holds it against rfc8785).
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(AnyEntry)
+_PAGE_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[AnyEntry])
 
 
 def seal(entry: Entry, previous: bytes, content: str | None) -> Sealed:
@@ -219,6 +222,12 @@ def open_envelope(envelope: bytes | str) -> Entry:
     """The entry of an envelope. Raises msgspec.DecodeError when it is none."""
     entry: Entry = _DECODER.decode(envelope)
     return entry
+
+
+def open_envelopes(envelopes: bytes) -> list[Entry]:
+    """The entries of a JSON array of envelopes. Raises msgspec.DecodeError when one of them is none."""
+    entries: list[Entry] = _PAGE_DECODER.decode(envelopes)
+    return entries
 
 
 class Head(NamedTuple):

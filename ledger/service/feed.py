@@ -16,9 +16,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequen
 from ledger.clock import format_moment
 from ledger.errors import LedgerClosed, LedgerError, SlowReader
 from ledger.model.change import CHANGE_FIRST_MAX, Change, Mention, Mentions, Turn, Turns
-from ledger.model.entry import Entry, Event, Expiry, Record, Sealed, parse_revision, revision_token
+from ledger.model.entry import Entry, Event, Expiry, Record, parse_revision, revision_token
 from ledger.service.follower import Follower
-from ledger.service.live import Live, batches_behind
+from ledger.service.live import Live
+from ledger.service.stretches import stretches_behind
 
 RING_CHANGES = 1_000
 """How far a watcher may fall behind: a few seconds of single writes, or minutes of what people do."""
@@ -58,10 +59,12 @@ class Feed:
             token = await self.follower.reach(after, "after")
             seq = await self._end_before(parse_revision(token, "after").seq)
         while seq < self.live.head.seq:
-            async for entries in batches_behind(self.live.store, self.live.name, seq, self.live.head.seq):
-                for batch in _batches(entries):
-                    yield self._change_of(batch)
-                seq = entries[-1].entry.seq
+            behind = stretches_behind(self.live.store, self.live.name, seq, self.live.head.seq)
+            async with contextlib.aclosing(behind) as stretches:
+                async for stretch in stretches:
+                    for batch in _batches(stretch.entries):
+                        yield self._change_of(batch)
+                    seq = stretch.entries[-1].seq
         # Nothing is awaited from the look at the head to here: what is taken in next is told through the ring.
         async with contextlib.aclosing(self._live_changes(seq)) as changes:
             async for change in changes:
@@ -97,7 +100,7 @@ class Feed:
                 self._ring.clear()
                 self._look_no_more()
 
-    def _tell(self, entries: Sequence[Sealed]) -> None:
+    def _tell(self, entries: Sequence[Entry]) -> None:
         """Whole batches were taken in."""
         if self._watchers:
             for batch in _batches(entries):
@@ -124,17 +127,16 @@ class Feed:
                 await self.follower.refresh()
             await asyncio.sleep(LOOK_EVERY_S)
 
-    def _change_of(self, batch: Sequence[Sealed]) -> Change:
-        return change_of(self.live.name, batch, self.live.name_of)
+    def _change_of(self, batch: Sequence[Entry]) -> Change:
+        return change_of(batch, self.live.revision_of(batch[-1].seq), self.live.name_of)
 
 
-def change_of(ledger: str, batch: Sequence[Sealed], name_of: Callable[[int], str]) -> Change:
+def change_of(batch: Sequence[Entry], revision: str, name_of: Callable[[int], str]) -> Change:
     """What a batch did, from its entries; `name_of` says how people name an entry, which never changes."""
     listed: dict[str, list[Mention]] = {"recorded": [], "noted": [], **{name: [] for name in _LISTS.values()}}
     counts = dict.fromkeys(listed, 0)
     fell, revived = _Turns(name_of), _Turns(name_of)
-    for sealed in batch:
-        entry = sealed.entry
+    for entry in batch:
         name = "recorded" if isinstance(entry, Record) else _LISTS.get(entry.kind, "noted")
         for about in _abouts(entry):
             counts[name] += 1
@@ -145,10 +147,9 @@ def change_of(ledger: str, batch: Sequence[Sealed], name_of: Callable[[int], str
         for request in entry.requests:
             fell.add(entry.seq, request.fell, request.fell_first)
             revived.add(entry.seq, request.revived, request.revived_first)
-    last = batch[-1]
     return Change(
-        revision=revision_token(ledger, last.entry.seq, last.hash),
-        recorded_at=format_moment(last.entry.recorded_at_us),
+        revision=revision,
+        recorded_at=format_moment(batch[-1].recorded_at_us),
         **{name: Mentions(counts[name], tuple(mentions)) for name, mentions in listed.items()},
         fell=fell.told(),
         revived=revived.told(),
@@ -173,8 +174,8 @@ class _Turns:
         return Turns(self.count, tuple(self.first))
 
 
-def _batches(entries: Iterable[Sealed]) -> Iterator[list[Sealed]]:
-    for _, batch in itertools.groupby(entries, lambda sealed: sealed.entry.batch):
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    for _, batch in itertools.groupby(entries, lambda entry: entry.batch):
         yield list(batch)
 
 

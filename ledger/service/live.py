@@ -8,18 +8,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import TracebackType
 
 from ledger.errors import Corrupt
-from ledger.model.entry import EMPTY, GENESIS, MARK_BYTES, Head, Sealed, head_after, revision_token
-from ledger.store.base import PAGE_ENTRIES, Store
+from ledger.model.entry import EMPTY, GENESIS, MARK_BYTES, Entry, Head, Sealed, head_after, revision_token
+from ledger.service.stretches import Stretch, stretches_behind, unreadable
+from ledger.store.base import Store
 from ledger.validity.checkpoint import Snapshot, snapshot
 from ledger.validity.index import Index, Savepoint
 from ledger.validity.resolve import name_of
 
 SETTLING_S = (0.01, 0.05, 0.2, 0.5)
 """Pauses between looks at a head that is older than ours: a Neo4j shows a commit in parts, for milliseconds."""
+
+MANY = 10_000
+"""So many entries are applied one by one in the time that it takes to load numpy."""
 
 
 class Live:
@@ -38,7 +42,7 @@ class Live:
         self.index = Index()  # to be looked at `with durable` or `with judging` alone
         self.heard_s = -math.inf
         """When, on the monotonic clock, all that the store held was known here."""
-        self.listener: Callable[[Sequence[Sealed]], None] | None = None
+        self.listener: Callable[[Sequence[Entry]], None] | None = None
         """Is told what was taken in, whole batches only, when the index has it."""
         self._chain = bytearray(GENESIS[:MARK_BYTES])  # how the chain hash of each durable entry begins
         self._lock = threading.RLock()
@@ -127,39 +131,58 @@ class Live:
         """Take in the entries that are not known here yet, up to this one."""
         # While the ledger is opened nobody looks, and a batch as large as the log need not be held together.
         whole = self.heard_s > -math.inf
-        async for entries in batches_behind(self.store, self.name, self.head.seq, upto, whole=whole):
-            self.take_in(entries)
-            if progress is not None:
-                progress(len(entries))
-            await asyncio.sleep(0)
+        apply = _in_bulk() if upto - self.head.seq >= MANY else apply_each
+        async with aclosing(stretches_behind(self.store, self.name, self.head.seq, upto, whole=whole)) as stretches:
+            async for stretch in stretches:
+                self._take_on(stretch, apply)
+                if progress is not None:
+                    progress(len(stretch.entries))
+                await asyncio.sleep(0)
 
     def take_in(self, entries: Sequence[Sealed]) -> None:
         """Bring committed entries into the index: our own, or those that another process wrote."""
         with self._lock:
-            known = self.head.seq
-            if not self._land(entries):
-                with self.durable as index:
-                    for sealed in entries:
-                        if sealed.entry.seq != self.head.seq + 1:
-                            if sealed.entry.seq <= self.head.seq:
-                                continue  # a reader was faster than the writer's own answer
-                            raise Corrupt(f"{self.name!r} has a gap: entry {sealed.entry.seq} follows {self.head.seq}")
-                        index.take_in(sealed)
-                        self.head = index.head
-                        self._chain += sealed.hash[:MARK_BYTES]
-                        self._overtake(sealed)
-        if self.listener is not None and self.head.seq > known:
-            self.listener([sealed for sealed in entries if sealed.entry.seq > known])
+            landed = self._land(entries)
+        told = [sealed.entry for sealed in entries]
+        if landed:
+            self._tell(told)
+        elif told:
+            self._take_on(Stretch(told, b"".join(sealed.hash for sealed in entries)), apply_each)
 
-    def _overtake(self, sealed: Sealed) -> None:
-        """An entry of the log is the next that we have ahead, or another's; then what we have there is void."""
-        if not self._ahead:
-            return
-        if self._ahead[0].hash == sealed.hash:
-            self._ahead.popleft()
-            self._marks.pop(sealed.entry.seq, None)
-        else:
-            self.void()
+    def _take_on(self, stretch: Stretch, apply: Callable[[Index, Sequence[Entry]], None]) -> None:
+        """Bring those of these entries into the index that it lacks."""
+        with self._lock:
+            # A reader may have been faster than the writer's own answer.
+            stretch = stretch.part(max(0, self.head.seq + 1 - stretch.entries[0].seq))
+            if not stretch.entries:
+                return
+            first, last = stretch.entries[0], stretch.entries[-1]
+            if first.seq != self.head.seq + 1:
+                raise Corrupt(f"{self.name!r} has a gap: entry {first.seq} follows {self.head.seq}")
+            with self.durable as index:
+                try:
+                    apply(index, stretch.entries)
+                except ValueError as error:  # a digest that is none
+                    raise unreadable(self.name, self.head.seq, error) from error
+                self.head = index.head = Head(last.seq, stretch.hash_of(-1), last.recorded_at_us)
+                self._chain += stretch.marks
+                self._overtake(stretch)
+        self._tell(stretch.entries)
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
+        if self.listener is not None:
+            self.listener(entries)
+
+    def _overtake(self, stretch: Stretch) -> None:
+        """Entries of the log are the next that we have ahead, or another's; then what we have there is void."""
+        for place in range(len(stretch.entries)):
+            if not self._ahead:
+                return
+            if self._ahead[0].hash == stretch.hash_of(place):
+                self._ahead.popleft()
+                self._marks.pop(stretch.entries[place].seq, None)
+            else:
+                self.void()
 
     # -- judging ahead of the log -------------------------------------------------------------------------------------
 
@@ -265,23 +288,13 @@ class _Durable:
         self._live._lock.release()
 
 
-async def batches_behind(
-    store: Store, ledger: str, after: int, upto: int, *, whole: bool = True
-) -> AsyncIterator[list[Sealed]]:
-    """The log behind one end of a batch up to another, in pages; `whole`: none of them ends within a batch.
+def apply_each(index: Index, entries: Sequence[Entry]) -> None:
+    """One by one."""
+    for entry in entries:
+        index.apply(entry)
 
-    So that nobody sees half of one (law 10). Raises Corrupt, StoreError.
-    """
-    held: list[Sealed] = []
-    while after < upto:
-        page = await store.read(ledger, after, min(PAGE_ENTRIES, upto - after))
-        if not page:
-            return
-        if page[-1].entry.seq <= after:
-            raise Corrupt(f"{ledger!r} has entry {page[-1].entry.seq} again behind entry {after}")
-        held += page
-        after = page[-1].entry.seq
-        end = held[-1].entry.batch - held[0].entry.seq if whole and after < upto else len(held)
-        if end > 0:
-            yield held[:end]
-            held = held[end:]
+
+def _in_bulk() -> Callable[[Index, Sequence[Entry]], None]:
+    from ledger.validity.building import apply_all  # numpy takes a while to load
+
+    return apply_all

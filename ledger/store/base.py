@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ledger.model.entry import Head, Sealed
@@ -19,6 +19,15 @@ class NodeState(NamedTuple):
     seq: int
     state: str
     reason: str | None
+
+
+class Collected(NamedTuple):
+    """A stretch of the log as two columns, so that there is no row to be handled: contents are not among them."""
+
+    envelopes: bytes
+    """A JSON array of them, in order."""
+    hashes: bytes
+    """32 bytes of each."""
 
 
 class Store(ABC):
@@ -73,6 +82,11 @@ class Store(ABC):
     async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
         """Up to `limit` entries with seq > `after`, in order; their contents too if asked, else None."""
 
+    async def collect(self, ledger: str, after: int, limit: int = PAGE_ENTRIES) -> Collected:
+        """What `read` gives, as columns; engines that can collect them themselves do so."""
+        page = await self.read(ledger, after, limit)
+        return collected([sealed.envelope for sealed in page], [sealed.hash for sealed in page])
+
     @abstractmethod
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         """These entries, in the order asked; numbers that do not exist are left out."""
@@ -101,6 +115,11 @@ class Store(ABC):
     def moved(self, ledger: str, seen: Head) -> bool:
         """Whether the ledger may have grown past `seen`. Costs microseconds, never waits, may say yes needlessly."""
         return False
+
+
+def collected(envelopes: Iterable[bytes], hashes: Iterable[bytes]) -> Collected:
+    """Columns of what there is of each entry."""
+    return Collected(b"[" + b",".join(envelopes) + b"]", b"".join(hashes))
 
 
 class StateStore(Store):

@@ -22,7 +22,7 @@ from ledger.clock import format_moment, system_clock
 from ledger.errors import Corrupt, HeadMoved, Locked, NoSuchLedger, SchemaMismatch, StoreError, Unavailable
 from ledger.model.entry import EMPTY, GENESIS, Head, Sealed, open_envelope
 from ledger.model.tag import Tag
-from ledger.store.base import PAGE_ENTRIES, NodeState, StateStore
+from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, StateStore, collected
 from ledger.store.neo4j_nodes import portions, steps
 from ledger.store.neo4j_place import Place
 
@@ -228,7 +228,18 @@ class Neo4jStore(StateStore):
             if all(sealed.entry.seq == seq for seq, sealed in enumerate(page, after + 1)):
                 return page
             await asyncio.sleep(pause_s)
-        raise Corrupt(f"there is a gap in {ledger!r} behind entry {after} in {self._place}", ledger=ledger)
+        raise self._gap(ledger, after)
+
+    def _gap(self, ledger: str, after: int) -> Corrupt:
+        return Corrupt(f"there is a gap in {ledger!r} behind entry {after} in {self._place}", ledger=ledger)
+
+    async def collect(self, ledger: str, after: int, limit: int = PAGE_ENTRIES) -> Collected:
+        for pause_s in SETTLING_S:
+            row = await self._ask_row("collect", ledger=ledger, after=after, upto=after + limit)
+            if row["last"] == after + len(row["hashes"]):
+                return collected(map(str.encode, row["envelopes"]), [bytes.fromhex("".join(row["hashes"]))])
+            await asyncio.sleep(pause_s)
+        raise self._gap(ledger, after)
 
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         found: dict[int, Sealed] = {}

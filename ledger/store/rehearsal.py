@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ledger.errors import HeadMoved, NoSuchLedger
 from ledger.model.entry import EMPTY, Head, Revocation, Sealed
 from ledger.model.tag import Tag
-from ledger.store.base import PAGE_ENTRIES, NodeState, Store
+from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Store
 
 
 class Rehearsal(Store):
@@ -54,6 +54,11 @@ class Rehearsal(Store):
             found = await self.beneath.read(ledger, after, min(limit, real - after), content=content)
         start = max(after - real, 0)
         return self._shown(ledger, found + self._added[ledger][start : start + limit - len(found)], content)
+
+    async def collect(self, ledger: str, after: int, limit: int = PAGE_ENTRIES) -> Collected:
+        if ledger not in self._added:
+            return await self.beneath.collect(ledger, after, limit)
+        return await super().collect(ledger, after, limit)
 
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         if ledger not in self._added:

@@ -38,7 +38,7 @@ from ledger.errors import (
 from ledger.model.edges import edges_of
 from ledger.model.entry import EMPTY, Head, Record, Revocation, Sealed, open_envelope
 from ledger.model.tag import Tag
-from ledger.store.base import PAGE_ENTRIES, NodeState, Store
+from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Store, collected
 
 APPLICATION_ID = 0x4C444752
 """Marks the file as ours ("LDGR"), so that a wrong path never gets our tables."""
@@ -107,6 +107,11 @@ _COLUMNS = "e.envelope, e.hash"
 _READ = (
     "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger "
     "WHERE l.name = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
+)
+# Collected in the engine, outside of Python's lock: half of what the rows cost, and beside what is done with the last.
+_COLLECT = (
+    "SELECT CAST('[' || group_concat(envelope, ',') || ']' AS BLOB), CAST(group_concat(hash, '') AS BLOB) FROM "
+    f"({_READ.format(columns=_COLUMNS)})"
 )
 _PICK = "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger WHERE l.name = ? AND e.seq = ?"
 _TAG = "INSERT INTO tag (ledger, name, seq, hash) SELECT id, ?, ?, ? FROM ledger WHERE name = ? ON CONFLICT DO NOTHING"
@@ -194,6 +199,17 @@ class SqliteStore(Store):
             return [_sealed(*row) for row in connection.execute(query, (ledger, after, limit)).fetchall()]
 
         return await self._read(rows, [])
+
+    async def collect(self, ledger: str, after: int, limit: int = PAGE_ENTRIES) -> Collected:
+        def columns(connection: sqlite3.Connection) -> Collected | None:
+            try:
+                envelopes, hashes = connection.execute(_COLLECT, (ledger, after, limit)).fetchone()
+            except sqlite3.DataError:  # more than the gigabyte that SQLite takes for a text
+                rows = connection.execute(_READ.format(columns=_COLUMNS), (ledger, after, limit)).fetchall()
+                return collected((envelope.encode() for envelope, _ in rows), (hash for _, hash in rows))
+            return None if envelopes is None else Collected(envelopes, hashes)
+
+        return await self._read(columns, None) or Collected(b"[]", b"")
 
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         query = _PICK.format(columns=_COLUMNS + ", e.content" * content)

@@ -15,9 +15,10 @@ from ledger.model.entry import (
     Dependency,
     Revocation,
     Sealed,
+    open_envelopes,
 )
 from ledger.model.tag import Tag
-from ledger.store.base import NodeState
+from ledger.store.base import NodeState, collected
 from ledger.testing.desk import Desk, StoreFactory
 from ledger.testing.laws.acts import Acts
 from ledger.testing.laws.answering import Idempotency
@@ -127,6 +128,17 @@ class StoreContract(_Place):
         await store.append(log.name, EMPTY, entries)
         assert await store.read(log.name, 0, content=True) == [log.kept(sealed) for sealed in entries]
         assert await store.read(log.name, 0) == [sealed._replace(content=None) for sealed in entries]
+
+    async def test_columns(self, log: Log) -> None:
+        """`collect` gives envelopes and hashes of what `read` gives."""
+        store, entries = await log.open(), log.every_kind()
+        assert await store.collect(log.name, 0) == collected([], [])
+        await store.append(log.name, EMPTY, entries)
+        for after, limit in ((0, len(entries)), (0, 4), (3, 4), (len(entries) - 1, 9), (len(entries), 9)):
+            page = await store.read(log.name, after, limit)
+            columns = collected([sealed.envelope for sealed in page], [sealed.hash for sealed in page])
+            assert await store.collect(log.name, after, limit) == columns
+            assert open_envelopes(columns.envelopes) == [sealed.entry for sealed in page]
 
     async def test_head(self, log: Log) -> None:
         """The head is the number, hash and moment of the last entry."""

@@ -389,9 +389,9 @@ class Index(Lookup):
         if self._checked_floor:
             self._checked_floor = {}
 
-    def _unsettle_causes(self) -> None:
-        """What lay already may have another cause from now on, and so what rests on it."""
-        self.unsettled, self.causes = len(self.kind) - 1, {}
+    def unsettle_causes(self, seq: int) -> None:
+        """From this entry on what lay already may have another cause, and so what rests on it."""
+        self.unsettled, self.causes = seq, {}
 
     def fell_with(self, edition: int) -> int:
         """The entry that felled an edition which lies with its support, if that must be its cause; 0: look for it.
@@ -488,7 +488,7 @@ class Index(Lookup):
         if moment_us is UNSET:
             return
         if self.flags[edition] & EXPIRED:
-            self._unsettle_causes()
+            self.unsettle_causes(len(self.kind) - 1)
         self._drop(self.noted, edition)
         if moment_us is None:
             self._drop(self.limits, edition)
@@ -682,7 +682,7 @@ class Index(Lookup):
         edition = self.edition[entry.targets[0]]
         self._observe(entry.targets[0], bytes.fromhex(entry.observed[0][7:]), entry)
         if entry.because:
-            self._unsettle_causes()
+            self.unsettle_causes(len(self.kind) - 1)
             first = len(self.supports)
             for premises in entry.because:
                 stands = self._justify(edition, premises, entry.seq)
@@ -703,7 +703,7 @@ class Index(Lookup):
             self._set_withdrawals(edition, (*self.withdrawals.get(edition, ()), withdrawal))
 
     def _lift(self, target: int, lifts: tuple[int, ...]) -> None:
-        self._unsettle_causes()
+        self.unsettle_causes(len(self.kind) - 1)
         if target in self.added:
             self._set_support_withdrawals(
                 target, tuple(one for one in self.support_withdrawals.get(target, ()) if one.seq not in lifts)
@@ -730,7 +730,7 @@ class Index(Lookup):
         if after == before:
             return
         if not self.valid[edition] or (before ^ after) & WRONG_FROM_BIRTH:
-            self._unsettle_causes()
+            self.unsettle_causes(len(self.kind) - 1)
         self._note_state(edition)
         self.flags[edition] = after
         self._mark_dirty(edition, self.birth[edition])
@@ -754,7 +754,7 @@ class Index(Lookup):
             self._drop(self.support_withdrawals, entry)
         if before == bool(standing):
             return
-        self._unsettle_causes()
+        self.unsettle_causes(len(self.kind) - 1)
         first, last = self.added[entry]
         edition = self.supports[first]
         intact = sum(not self.fallen[row] for row in range(first, last))
@@ -828,7 +828,7 @@ class Index(Lookup):
             self._changed()
             # The cause of an expiry is who set the limit, long before.
             if not up or flag == EXPIRED or not self.valid[edition]:
-                self._unsettle_causes()
+                self.unsettle_causes(len(self.kind) - 1)
             self._note_state(edition)
             self.flags[edition] = after
             self._mark_dirty(edition, self.birth[edition])
