@@ -67,6 +67,8 @@ def _row(run: Run, uri: str, bare: int, ours: int, writers: int) -> Row:
     )
 
 
+_FORGET = "MATCH (n:RawEntry) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 10000 ROWS"
+
 _numbers = itertools.count(1)
 
 
@@ -133,7 +135,7 @@ async def _commits(uri: str, entries: int, seconds: float) -> float:
 
 
 async def _prepare(session: AsyncSession) -> None:
-    await (await session.run("MATCH (n:RawEntry) DETACH DELETE n")).consume()
+    await (await session.run(_FORGET)).consume()
     await (await session.run("MERGE (l:Raw {name: 'raw'}) SET l.head = 0")).consume()
 
 

@@ -29,7 +29,6 @@ FEW = 50
 class Columns(Protocol):
     """What a wave runs over, of an `Index`."""
 
-    birth: array[int]
     flags: bytearray
     valid: bytearray
     standing: array[int]
@@ -79,7 +78,7 @@ def set_valid(index: Columns, editions: list[int], valid: bool, noted: int = 0) 
     states = numbers(index.flags)[places[noted:]] | (column[places[noted:]] << 7)
     column[places] = valid
     if index.dirty is not None:
-        index.dirty.update(zip(editions, numbers(index.birth)[places].tolist(), strict=True))
+        index.dirty.update(dict.fromkeys(editions, 0))
     changes = index.changes
     note(changes.last, changes.place, changes.earlier, places[noted:])
     changes.before[0].frombytes(states.astype(np.uint8).tobytes())
