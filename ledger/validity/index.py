@@ -187,9 +187,7 @@ class Index(Lookup):
         self._settled = 0  # how much of the journal is cut off: a savepoint counts from the first savepoint on
         self._watched = (0, 0)  # changes and editions there were when watching began
         self._checked_floor: dict[int, int] = {}
-        self.dirty: dict[int, int] | None = (
-            None  # editions whose verdicts changed, and the oldest version concerned, or 0
-        )
+        self.dirty: dict[int, int] | None = None  # editions whose verdicts changed, and since which version; 0: all
         self.memo: dict[Any, Any] = {}  # for readers; emptied whenever anything changes
         self.causes: dict[int, int] = {}  # by edition, as readers found them; emptied when one of them may change
         self.unsettled = 0  # the last entry that may have changed the cause of what lay already (`fell_with`)
