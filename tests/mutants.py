@@ -233,6 +233,13 @@ MUTANTS = [
         MEMORY + "test_why_shows_the_path",
     ),
     Mutant(
+        "14 causes: what was found is kept when the time it was found in is undone",
+        "ledger/validity/index.py",
+        "if self.causes is not to.causes:  # something was unsettled",
+        "if not to:",
+        "tests/test_kept_causes.py::test_time_that_is_undone_takes_its_causes_along",
+    ),
+    Mutant(
         "the short way of judging: what supersedes goes it too",
         "ledger/service/plain.py",
         "        or command.supersedes\n",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from histories import START_US, Author
 from test_checkpoints import told
@@ -288,6 +290,29 @@ def test_a_damaged_page_names_itself(damage: str, named: str, file: Path) -> Non
         assert other.execute(damage).rowcount == 1
     with pytest.raises(Corrupt, match=named):
         Ledger.open(f"sqlite:///{file}")
+
+
+@pytest.mark.parametrize("apply", [live.apply_each, building.apply_all])
+async def test_of_what_cannot_be_read_nothing_is_told(apply: Callable[[Index, Sequence[Entry]], None]) -> None:
+    """
+    399 entries and one whose digest is none    -> corrupt, and nothing of them is known
+    the same again                              -> the same
+    without that one                            -> they are there
+    """
+    store = MemoryStore()
+    with Ledger.open(store) as ledger:
+        for number in range(400):
+            ledger.record("belief", number, key=f"b/{number}")
+    entries = [sealed.entry for sealed in await store.read("main", 0)]
+    bad = msgspec.structs.replace(entries[-1], digest="sha256:" + 64 * "z")
+    here = live.Live(store, "main")
+    for _ in range(2):
+        with pytest.raises(Corrupt, match="cannot be read"):
+            here._take_on(stretches.Stretch([*entries[:-1], bad], bytes(32 * 400)), apply)
+        assert here.head.seq == here.index.upto == 0
+        assert here.heard_s == -math.inf
+    here._take_on(stretches.Stretch(entries[:-1], bytes(32 * 399)), apply)
+    assert here.head.seq == here.index.upto == len(here.index.keys) == 399
 
 
 async def test_more_than_one_text_of_the_engine_can_hold(file: Path) -> None:

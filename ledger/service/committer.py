@@ -22,6 +22,7 @@ from ledger.errors import HeadMoved, LedgerError, Unavailable
 from ledger.model.command import BatchCommand, Command
 from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, revision_token, seal
 from ledger.model.result import BatchResult, Result
+from ledger.service.drafts import Outcome
 from ledger.service.figures import Figures
 from ledger.service.judge import Judge, Judgement, Remembered
 from ledger.service.live import Live
@@ -56,15 +57,16 @@ FIRST_PAUSE_S = 0.05
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """A batch that passed, and the revision at its end."""
+    """What came of the commands of a batch that passed, and the revision at its end."""
 
-    judgement: Judgement
+    outcomes: Sequence[Outcome]
+    replayed: bool
     revision: str
 
     def result(self, live: Live) -> BatchResult:
         """What its caller is told, put together when he asks: who imports a million lines wants none of it."""
-        told = (Result(revision=self.revision, **facts_of(live.name_of, one)) for one in self.judgement.outcomes)
-        return BatchResult(revision=self.revision, results=tuple(told), replayed=self.judgement.replayed)
+        told = (Result(revision=self.revision, **facts_of(live.name_of, one)) for one in self.outcomes)
+        return BatchResult(revision=self.revision, results=tuple(told), replayed=self.replayed)
 
 
 @dataclass(slots=True, eq=False)
@@ -310,7 +312,7 @@ class Committer:
                 submission.stopped = True
                 return
             revision = self._seal(group, judgement)
-            group.answers.append((submission, Answered(judgement, revision)))
+            group.answers.append((submission, Answered(judgement.outcomes, judgement.replayed, revision)))
 
     def _seal(self, group: _Group, judgement: Judgement) -> str:
         """Chain the entries of a batch; the revision at its end."""
@@ -342,7 +344,7 @@ class Committer:
         await self._append(group.head, group)
         seconds = time.perf_counter() - began_s
         self._last = (len(group.submissions), seconds)
-        outcomes = [outcome for _, answer in group.answers for outcome in answer.judgement.outcomes]
+        outcomes = [outcome for _, answer in group.answers for outcome in answer.outcomes]
         self.figures.note_commit(len(group.entries), seconds, outcomes)
 
     async def _confirm(self, head: Head) -> None:

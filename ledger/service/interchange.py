@@ -125,7 +125,7 @@ async def _answer_window(ledger: LedgerService, window: _Window, tally: Tally, p
             error.at(line=window.lines[len(submission.answers)])
         raise
     for answer in submission.answers:
-        tally.count(answer.judgement.outcomes)
+        tally.count(answer.outcomes)
     if progress is not None:
         progress(len(submission.answers))
     if submission.refusal is not None:

@@ -49,7 +49,7 @@ class Live:
         self._reading: asyncio.Future[None] | None = None  # done when whoever reads on has done so
         self._ahead: deque[Sealed] = deque()  # judged on top of `head`, in order
         self._base: Savepoint | None = None  # where the durable state ends in the index, if it shows what is ahead
-        self._marks: dict[int, Savepoint | None] = {}  # by last entry of what is committed at once: where it shows it
+        self._marks: dict[int, Savepoint | None] = {}  # by last entry of what was judged together: where it shows it
 
     @property
     def revision(self) -> str:
@@ -163,11 +163,19 @@ class Live:
                 try:
                     apply(index, stretch.entries)
                 except ValueError as error:  # a digest that is none
-                    raise unreadable(self.name, self.head.seq, error) from error
+                    self._forget_all()
+                    raise unreadable(self.name, first.seq - 1, error) from error
                 self.head = index.head = Head(last.seq, stretch.hash_of(-1), last.recorded_at_us)
                 self._chain += stretch.marks
                 self._overtake(stretch)
         self._tell(stretch.entries)
+
+    def _forget_all(self) -> None:
+        """The index holds half of what could not be read. Who asks next reads the log anew, and is told the same."""
+        self.void()
+        marking = None if self.index.dirty is None else dict[int, int]()
+        self.index, self.head, self._chain = Index(), EMPTY, bytearray(GENESIS[:MARK_BYTES])
+        self.index.dirty, self.heard_s = marking, -math.inf
 
     def _tell(self, entries: Sequence[Entry]) -> None:
         if self.listener is not None:

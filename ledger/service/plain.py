@@ -1,7 +1,7 @@
 """The commonest command the short way: a record under a key that is new, with nothing said of it but its support.
 
 It touches nothing that was there before. So no law can refuse it but those of references, and there is nothing to try
-first, to measure or to undo: a third of the work that `judge` has with it. A test holds the two against each other.
+first, to measure or to undo, which is half of what `judge` does. A test holds the two against each other.
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ def _overtake(run: Run) -> None:
     numbers(index.flags)[older] |= SUPERSEDED
     numbers(index.valid)[older] = 0
     if index.dirty is not None:
-        index.dirty.update(zip(older.tolist(), numbers(index.birth)[older].tolist(), strict=True))
+        index.dirty.update(dict.fromkeys(older.tolist(), 0))
 
 
 def _note_moments(run: Run, overtaking: Numbers) -> None:

@@ -6,8 +6,9 @@ Horn formulae", 1984): each justification counts its fallen premises, each editi
 change walks only what rests on it. `ledger.validity.oracle` says the same in a page, slowly.
 
 Everything is a column of numbers: entries by seq, editions, justifications, edges and keys by their row. Rare facts
-(withdrawals, expiry, divergence, supersession by other keys) are dicts. All columns change through `_put` and appends
-only, so `savepoint` and `rollback` can undo whatever was applied since: laws are judged by applying and looking.
+(withdrawals, expiry, divergence, supersession by other keys) are dicts. Columns change through `_put`, or by
+appends, and what those linked `_truncate` undoes; so `savepoint` and `rollback` can undo whatever was applied since:
+laws are judged by applying and looking. What `building` writes at once is never undone.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Savepoint(NamedTuple):
     changes: int
     checks: int
     unsettled: int
+    causes: dict[int, int]
 
 
 class Index(Lookup):
@@ -254,6 +256,7 @@ class Index(Lookup):
             len(self.changes),
             len(self.checks),
             self.unsettled,
+            self.causes,
         )
 
     def rollback(self, to: Savepoint) -> None:
@@ -309,8 +312,9 @@ class Index(Lookup):
 
     def _forget_causes(self, to: Savepoint) -> None:
         """Of what was found since, keep what holds of what stays."""
-        if self.unsettled != to.unsettled:
-            self.unsettled, self.causes = to.unsettled, {}
+        self.unsettled = to.unsettled
+        if self.causes is not to.causes:  # something was unsettled
+            self.causes = {}
         elif self.causes:
             undone = range(_rows_before(to.entries, self.birth), len(self.birth))
             for edition in (*undone, *self.changes.place[to.changes :]):
@@ -733,7 +737,7 @@ class Index(Lookup):
             self.unsettle_causes(len(self.kind) - 1)
         self._note_state(edition)
         self.flags[edition] = after
-        self._mark_dirty(edition, self.birth[edition])
+        self._mark_dirty(edition, 0)
         self._settle(edition, noted=True)
         key = self.key_of[edition]
         if key != NONE and bool(before & CONDEMNING) != bool(after & CONDEMNING):
@@ -831,7 +835,7 @@ class Index(Lookup):
                 self.unsettle_causes(len(self.kind) - 1)
             self._note_state(edition)
             self.flags[edition] = after
-            self._mark_dirty(edition, self.birth[edition])
+            self._mark_dirty(edition, 0)
             self._settle(edition, noted=True)
 
     def _mark_dirty(self, edition: int, since: int) -> None:

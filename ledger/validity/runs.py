@@ -85,7 +85,7 @@ class Run:
         self.older = np.full(len(self.births), NONE, np.int32)
         # Each is looked up once, and known from then on: with a million of them a look takes half a microsecond.
         known = list(map(keys.setdefault, names, range(rows, rows + self.size)))
-        if len(keys) == rows + self.size and None not in keys:
+        if len(keys) == rows + self.size and None not in keys and not len(self.amendments):
             self.new_keys = cast(list[str], names)
             self.key = np.arange(rows, rows + self.size, dtype=np.int32)
             return
