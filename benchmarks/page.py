@@ -1,4 +1,4 @@
-"""The page of the docs with its pictures and the figures as JSON, all of one run."""
+"""The page of the docs with its pictures and the figures as JSON, each row beside a floor of its own run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The floors of writing: the very same rows and edges, as fast as each engine takes them, and nothing judged."""
+"""The raw floors: the very same rows and edges, as fast as each engine takes or gives them, and nothing judged."""
 
 from __future__ import annotations
 

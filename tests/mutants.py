@@ -268,6 +268,8 @@ MUTANTS = [
 def main(laws: tuple[str, ...]) -> None:
     """Break each law, or those that begin with one of LAWS, and see that a test notices."""
     chosen = [one for one in MUTANTS if not laws or one.law.split()[0] in laws]
+    if not chosen:
+        raise click.BadParameter(f"no law begins with {' or '.join(laws)}")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "tree"
         _copy(copy)

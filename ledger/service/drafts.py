@@ -80,7 +80,7 @@ class Drafts:
         answer = Outcome(outcome, entry.seq, about or entry.seq, fell=fell, revived=revived)
         # An expiry that the ledger notes itself answers nobody.
         if command.sent_digest:
-            self._sign(entry, (_request(command, position, answer),))
+            self._sign(entry, (request_of(command, position, answer),))
         else:
             msgspec.structs.force_setattr(entry, "fell", fell.number)
             msgspec.structs.force_setattr(entry, "fell_first", fell.first)
@@ -145,7 +145,7 @@ class Drafts:
         self._sign(
             entry,
             tuple(
-                _request(command, position, answer, answer.about, end - start)
+                request_of(command, position, answer, answer.about, end - start)
                 for (command, position), answer, (start, end) in zip(
                     pending.requests, pending.outcomes, pending.spans, strict=True
                 )
@@ -244,7 +244,10 @@ class _Pending:
         self.contradicts = [seq if index.edition[seq] != edition else 0 for seq in self.contradicts]
 
 
-def _request(command: SingleCommand | None, position: int, answer: Outcome, about: int = 0, looks: int = 1) -> Request:
+def request_of(
+    command: SingleCommand | None, position: int, answer: Outcome, about: int = 0, looks: int = 1
+) -> Request:
+    """What an entry keeps of a command that it answers."""
     fell, revived = answer.fell, answer.revived
     return Request(
         digest=command.sent_digest if command else "",

@@ -9,11 +9,12 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from ledger.model.command import RecordCommand
-from ledger.model.entry import KINDS, Entry, Request
+from ledger.model.entry import KINDS, Entry
 from ledger.model.verdict import FRESH, Verdict
 from ledger.service import laws
-from ledger.service.drafts import Outcome
+from ledger.service.drafts import Outcome, request_of
 from ledger.validity.index import Index
+from ledger.validity.resolve import name_of
 from ledger.validity.verdicts import Reader
 
 
@@ -34,22 +35,22 @@ def record_plain(index: Index, command: RecordCommand, now_us: int) -> tuple[Ent
     """The entry of a plain command, applied, and its outcome. Raises NotFound, Ambiguous, NotAPremise, Malformed."""
     because = tuple(laws.resolve_support(index, command.because))
     seq = len(index.kind)
+    outcome = Outcome("recorded", seq, seq)
     entry = KINDS[command.kind](
         seq=seq,
         batch=seq,
         recorded_at_us=now_us,
         occurred_at_us=command.occurred_at,
         actor=command.actor,
-        requests=(Request(digest=command.sent_digest, outcome="recorded", idempotency_key=command.idempotency_key),),
+        requests=(request_of(command, 0, outcome),),
         digest=command.digest,  # type: ignore[call-arg]  # those kinds are records
         key=command.key,
         because=because,
         without_content=command.content_form is None,
     )
     index.apply(entry)
-    outcome = Outcome("recorded", seq, seq)
     if index.valid[index.edition[seq]]:
-        outcome.verdict = Verdict(f"@{seq}" if command.key is None else f"{command.key}@1", FRESH, None, f"@{seq}")
+        outcome.verdict = Verdict(name_of(index, seq), FRESH, None, f"@{seq}")
     else:
         outcome.verdict = Reader(index).verdict_of(seq)
     return entry, outcome

@@ -258,7 +258,7 @@ def _amend(run: Run) -> None:
     numbers(index.newest)[edition] = run.seqs[places]
     if index.dirty is not None:
         for one, since in zip(edition.tolist(), newest.tolist(), strict=True):
-            index._mark_dirty(one, since)
+            index.mark_dirty(one, since)
 
 
 def _stands(run: Run) -> tuple[Numbers, Numbers, Numbers]:

@@ -65,7 +65,7 @@ def _turns(before: Past, after: Past) -> tuple[list[Turn], list[Turn]]:
     stood = index.changes.stood(before.changes, after.changes)
     born = bisect_right(index.birth, before.upto)  # editions from here on were not there before
     turned = sorted(
-        (moment_of(index, _last_turn(after, edition)), edition)
+        (index.timeline.moment_of(_last_turn(after, edition)), edition)
         for edition, state in stood.items()
         if edition < born and bool(state & VALID) != bool(after.valid[edition])
     )
@@ -97,7 +97,7 @@ def _first_seen_with(index: Index, change: int) -> int:
 
 
 def _seen(index: Index, change: int) -> tuple[int, int]:
-    moment = moment_of(index, change)
+    moment = index.timeline.moment_of(change)
     moment_us = index.timeline.clock_us[moment]
     return moment_us, seen_as_of(index, moment_us, index.timeline.seq[moment])
 
@@ -108,11 +108,6 @@ def seen_as_of(index: Index, moment_us: int, behind: int) -> int:
     if following == moment_us and index.recorded_us[behind] < moment_us:
         behind += 1  # a limit that was reached when the next batch was recorded
     return index.batch_end(behind)
-
-
-def moment_of(index: Index, change: int) -> int:
-    """The moment of the timeline that a change of the trail belongs to."""
-    return bisect_right(index.timeline.changes, change) - 1
 
 
 def happening_of(index: Index, moment: int) -> Happening:

@@ -406,8 +406,7 @@ class Index(Lookup):
         change = self.changes.last[edition]
         if change == NONE:
             return 0
-        line = self.timeline
-        seq = line.seq[bisect_right(line.changes, change) - 1]
+        seq = self.timeline.seq[self.timeline.moment_of(change)]
         return seq if seq > self.unsettled else 0
 
     # -- what fell and what revived -----------------------------------------------------------------------------------
@@ -492,7 +491,7 @@ class Index(Lookup):
         if moment_us is UNSET:
             return
         if self.flags[edition] & EXPIRED:
-            self.unsettle_causes(len(self.kind) - 1)
+            self.unsettle_causes(self.upto)
         self._drop(self.noted, edition)
         if moment_us is None:
             self._drop(self.limits, edition)
@@ -601,7 +600,7 @@ class Index(Lookup):
         if record.amends is not None:
             edition = self.edition[record.amends]
             self.edition.append(edition)
-            self._mark_dirty(edition, self.newest[edition])
+            self.mark_dirty(edition, self.newest[edition])
             self._put(self.newest, edition, seq)
             self._mark_checked(edition, record)
             divergence = self.divergences.get(edition)
@@ -686,7 +685,7 @@ class Index(Lookup):
         edition = self.edition[entry.targets[0]]
         self._observe(entry.targets[0], bytes.fromhex(entry.observed[0][7:]), entry)
         if entry.because:
-            self.unsettle_causes(len(self.kind) - 1)
+            self.unsettle_causes(self.upto)
             first = len(self.supports)
             for premises in entry.because:
                 stands = self._justify(edition, premises, entry.seq)
@@ -707,7 +706,7 @@ class Index(Lookup):
             self._set_withdrawals(edition, (*self.withdrawals.get(edition, ()), withdrawal))
 
     def _lift(self, target: int, lifts: tuple[int, ...]) -> None:
-        self.unsettle_causes(len(self.kind) - 1)
+        self.unsettle_causes(self.upto)
         if target in self.added:
             self._set_support_withdrawals(
                 target, tuple(one for one in self.support_withdrawals.get(target, ()) if one.seq not in lifts)
@@ -734,10 +733,10 @@ class Index(Lookup):
         if after == before:
             return
         if not self.valid[edition] or (before ^ after) & WRONG_FROM_BIRTH:
-            self.unsettle_causes(len(self.kind) - 1)
+            self.unsettle_causes(self.upto)
         self._note_state(edition)
         self.flags[edition] = after
-        self._mark_dirty(edition, 0)
+        self.mark_dirty(edition, 0)
         self._settle(edition, noted=True)
         key = self.key_of[edition]
         if key != NONE and bool(before & CONDEMNING) != bool(after & CONDEMNING):
@@ -758,7 +757,7 @@ class Index(Lookup):
             self._drop(self.support_withdrawals, entry)
         if before == bool(standing):
             return
-        self.unsettle_causes(len(self.kind) - 1)
+        self.unsettle_causes(self.upto)
         first, last = self.added[entry]
         edition = self.supports[first]
         intact = sum(not self.fallen[row] for row in range(first, last))
@@ -832,13 +831,14 @@ class Index(Lookup):
             self._changed()
             # The cause of an expiry is who set the limit, long before.
             if not up or flag == EXPIRED or not self.valid[edition]:
-                self.unsettle_causes(len(self.kind) - 1)
+                self.unsettle_causes(self.upto)
             self._note_state(edition)
             self.flags[edition] = after
-            self._mark_dirty(edition, 0)
+            self.mark_dirty(edition, 0)
             self._settle(edition, noted=True)
 
-    def _mark_dirty(self, edition: int, since: int) -> None:
+    def mark_dirty(self, edition: int, since: int) -> None:
+        """The states of an edition's versions from this one on are to be shown anew, where a store shows them."""
         if self.dirty is not None:
             self.dirty[edition] = min(since, self.dirty.get(edition, since))
 

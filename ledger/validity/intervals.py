@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ledger.validity.difference import Happening, happening_of, moment_of, seen_as_of
+from ledger.validity.difference import Happening, happening_of, seen_as_of
 from ledger.validity.index import VALID, Index
 from ledger.validity.lookup import NONE
 from ledger.validity.past import Past
@@ -80,7 +80,7 @@ def _states(past: Past, edition: int) -> Iterator[tuple[Happening, int, int]]:
     birth = index.birth[edition]
     yield Happening(index.recorded_us[birth], birth), birth, states[0]
     for change, state in zip(reversed(changes), states[1:], strict=True):
-        moment = moment_of(index, change)
+        moment = index.timeline.moment_of(change)
         yield happening_of(index, moment), index.timeline.seq[moment], state
 
 

@@ -110,5 +110,9 @@ class Timeline:
         """How many of the moments had been as of an entry and a clock."""
         return min(bisect_right(self.seq, seq), bisect_right(self.clock_us, clock_us))
 
+    def moment_of(self, change: int) -> int:
+        """The moment that a change of state belongs to."""
+        return bisect_right(self.changes, change) - 1
+
     def cut(self, upto: int) -> None:
         del self.seq[upto:], self.clock_us[upto:], self.changes[upto:], self.checks[upto:]
