@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Iterator
 
-from benchmarks.figures import Row, Section, at_most
+from benchmarks.figures import Row, Section, cost
 from benchmarks.measure import paired, seconds
 from benchmarks.run import Run
 from ledger import Ledger
@@ -54,16 +54,12 @@ def _row(run: Run, ledger: Ledger, what: str, size: int, count: int, refs: list[
         asked = [json.loads(text) for text in wire]
         return seconds(lambda: [[state[place[ref]] for ref in each] for each in asked])
 
-    mine, floor, ratio = paired(ours, raw, run.scale.short_rounds)
-    limit = BARS[what] * (PAST_BAR if at else 1)
-    return Row(
+    return cost(
+        paired(ours, raw, run.scale.short_rounds),
+        repeats,
         what=f"{what}, {'in the past' if at else 'now'}",
         size=size,
         count=count,
-        ours=mine / repeats,
-        floor=floor / repeats,
-        unit="s",
         beside="dict",
-        ratio=ratio,
-        bar=at_most(ratio, limit) if count == BARRED else None,
+        limit=BARS[what] * (PAST_BAR if at else 1) if count == BARRED else None,
     )

@@ -5,27 +5,24 @@ fall as its caller sees it, from sending the revocation until it is acknowledged
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import orjson
 
 from benchmarks.figures import Row, Section, at_most
 from benchmarks.run import Run
+from benchmarks.service import connection, served
 from ledger import Ledger
 
 SECTION = Section("during", "Checks while many fall", "dependants")
 CHECKERS = 50
 REFERENCES = 10
 BATCH = 10_000
+_FRESHNESS, _COMMANDS = "/v1/ledgers/main/freshness", "/v1/ledgers/main/commands"
 BEFORE_S, BEHIND_S = 1.0, 0.3
 """How long is checked before the revocation is sent, and after it is acknowledged."""
 
@@ -75,7 +72,7 @@ def measure(run: Run) -> Iterator[Row]:
     store = f"sqlite:///{run.folder}/{run.name()}.db"
     with Ledger.open(store) as ledger:
         fill(ledger, size)
-    with _served(run.folder, store) as port:
+    with served(store) as port:
         for _ in range(run.scale.rounds + 1):
             falls.append(asyncio.run(watched(port, size, {"op": "revoke", "target": "root"})))
             falls[-1].check("fresh", "stale")
@@ -122,20 +119,20 @@ async def watched(port: int, size: int, command: dict[str, str]) -> Fall:
     async def checker(refs: list[str]) -> list[Answer]:
         told: list[Answer] = []
         body = orjson.dumps({"refs": refs})
-        async with _connection(port) as ask:
+        async with connection(port) as post:
             while not over.is_set():
                 sent_s = time.perf_counter()
-                report = orjson.loads(await ask("freshness", "application/json", body))
+                report = orjson.loads(await post(_FRESHNESS, "application/json", body))
                 came_s = time.perf_counter()
                 told.append(Answer(sent_s, came_s, _seq(report), frozenset(one["state"] for one in report["verdicts"])))
         return told
 
     drawn = ([f"b/{chance.randrange(size)}" for _ in range(REFERENCES)] for _ in range(CHECKERS))
     checkers = [asyncio.create_task(checker(refs)) for refs in drawn]
-    async with _connection(port) as ask:
+    async with connection(port) as post:
         await asyncio.sleep(BEFORE_S)
         sent_s = time.perf_counter()
-        result = orjson.loads(await ask("commands", "application/x-ndjson", orjson.dumps(command)))
+        result = orjson.loads(await post(_COMMANDS, "application/x-ndjson", orjson.dumps(command)))
         came_s = time.perf_counter()
         await asyncio.sleep(BEHIND_S)
     over.set()
@@ -144,37 +141,3 @@ async def watched(port: int, size: int, command: dict[str, str]) -> Fall:
 
 def _seq(answer: dict[str, str]) -> int:
     return int(answer["revision"].partition("@")[2].partition(".")[0])
-
-
-@contextlib.asynccontextmanager
-async def _connection(port: int) -> AsyncIterator[Callable[[str, str, bytes], Awaitable[bytes]]]:
-    """Ask over one kept-alive connection: the body of the answer, which must be a 200."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-
-    async def ask(route: str, content_type: str, body: bytes) -> bytes:
-        head = f"POST /v1/ledgers/main/{route} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {content_type}\r\n"
-        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-        came = await reader.readuntil(b"\r\n\r\n")
-        assert came.startswith(b"HTTP/1.1 200 "), came
-        return await reader.readexactly(int(came.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
-
-    try:
-        yield ask
-    finally:
-        writer.close()
-
-
-@contextlib.contextmanager
-def _served(folder: Path, store: str) -> Iterator[int]:
-    """The service as people start it; its port."""
-    command = [sys.executable, "-m", "ledger", "serve", "--port", "0"]
-    with (folder / "serve.log").open("wb") as log:
-        server = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, cwd=folder, env=os.environ | {"LEDGER_STORE": store}
-        )
-    with server:
-        try:
-            assert server.stdout is not None
-            yield int(server.stdout.readline().split()[-1].rpartition(b":")[2])
-        finally:
-            server.terminate()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.measure import Pair
+
 
 class Bar(msgspec.Struct, frozen=True):
     """What is asked of a figure, and whether this run kept it."""
@@ -59,6 +61,21 @@ class Results(msgspec.Struct, frozen=True):
 
 def at_most(ratio: float, limit: float) -> Bar:
     return Bar(f"at most {limit:g}", ratio <= limit)
+
+
+def cost(pair: Pair, calls: int, *, what: str, size: int, count: int, beside: str, limit: float | None) -> Row:
+    """What one of so many calls takes, beside its floor, and held to a limit of their ratio."""
+    return Row(
+        what=what,
+        size=size,
+        count=count,
+        ours=pair.ours_s / calls,
+        floor=pair.floor_s / calls,
+        unit="s",
+        beside=beside,
+        ratio=pair.ratio,
+        bar=None if limit is None else at_most(pair.ratio, limit),
+    )
 
 
 def at_least(ratio: float, limit: float) -> Bar:

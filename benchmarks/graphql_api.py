@@ -14,7 +14,7 @@ import strawberry
 from strawberry import ID
 
 from benchmarks import histories
-from benchmarks.figures import Row, Section, at_most
+from benchmarks.figures import Row, Section, cost
 from benchmarks.measure import paired, seconds
 from benchmarks.run import Run
 from ledger.api.schema import build_schema
@@ -78,17 +78,14 @@ def measure(run: Run) -> Iterator[Row]:
             naive = _asking(runner, strawberry.Schema(Query), NAIVE, wire, None)
             for what, text in (("freshness", OURS), ("with entries and causes", LINKED)):
                 ours = _asking(runner, build_schema(), text, wire, ledgers)
-                mine, floor, ratio = paired(ours, naive, run.scale.short_rounds)
-                yield Row(
+                yield cost(
+                    paired(ours, naive, run.scale.short_rounds),
+                    REPEATS,
                     what=what,
                     size=size,
                     count=REFERENCES,
-                    ours=mine / REPEATS,
-                    floor=floor / REPEATS,
-                    unit="s",
                     beside="naive field",
-                    ratio=ratio,
-                    bar=at_most(ratio, 0.6),
+                    limit=0.6,
                 )
         finally:
             runner.run(ledgers.close())

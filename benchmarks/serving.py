@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from benchmarks import histories
-from benchmarks.figures import Row, Section, at_most
+from benchmarks.figures import Row, Section, cost
 from benchmarks.measure import paired, seconds
 from benchmarks.run import Run
 from ledger.api.application import create_app
@@ -64,21 +64,13 @@ def _row(port: int, what: str, size: int, asked: list[list[str]], rounds: int) -
         ours = [connection.request("/v1/ledgers/main/freshness", body) for body in bodies]
         bare = [connection.request("/bare/main", body) for body in bodies]
         connection.send(connection.request("/bare", connection.send(ours[0])))  # what it sends from now on
-        mine, floor, ratio = paired(
+        pair = paired(
             lambda: seconds(lambda: [connection.send(one) for one in ours]),
             lambda: seconds(lambda: [connection.send(one) for one in bare]),
             rounds,
         )
-    return Row(
-        what=f"freshness, {what}",
-        size=size,
-        count=len(asked[0]),
-        ours=mine / REPEATS,
-        floor=floor / REPEATS,
-        unit="s",
-        beside="bare endpoint",
-        ratio=ratio,
-        bar=at_most(ratio, 1.5),
+    return cost(
+        pair, REPEATS, what=f"freshness, {what}", size=size, count=len(asked[0]), beside="bare endpoint", limit=1.5
     )
 
 

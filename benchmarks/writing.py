@@ -5,15 +5,13 @@ are writers, then one after the other they take 1/(1/a + 1/b). The bar is half o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import uvicorn
 import uvloop
@@ -24,6 +22,7 @@ from starlette.responses import Response
 from benchmarks.figures import Row, Section, at_least
 from benchmarks.measure import paired
 from benchmarks.run import Run
+from benchmarks.service import connection, process, served
 
 SECTION = Section("write", "Single writes over HTTP", "writers at once")
 WRITERS = (1, 64)
@@ -35,7 +34,7 @@ ANSWER = (
 def measure(run: Run) -> Iterator[Row]:
     """With one writer, and with 64 at once."""
     if run.neo4j is not None:
-        with _bare() as bare, _served(run.neo4j) as ours:
+        with process([sys.executable, "-m", "benchmarks.writing"]) as bare, served(run.neo4j) as ours:
             for writers in WRITERS:
                 yield _row(run, run.neo4j, bare, ours, writers)
 
@@ -90,29 +89,14 @@ async def _requests(port: int, path: str, writers: int, seconds: float) -> float
 
     async def write() -> None:
         nonlocal done
-        async with _connected(port) as (reader, sender):
+        async with connection(port) as post:
             while time.perf_counter() < until:
-                body = _body()
-                head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-ndjson\r\n"
-                sender.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-                came = await reader.readuntil(b"\r\n\r\n")
-                assert came.startswith(b"HTTP/1.1 200 "), came
-                length = int(came.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-                await reader.readexactly(length)
+                await post(path, "application/x-ndjson", _body())
                 done += 1
 
     began = time.perf_counter()
     await asyncio.gather(*(write() for _ in range(writers)))
     return done / (time.perf_counter() - began)
-
-
-@contextlib.asynccontextmanager
-async def _connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, sender = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield reader, sender
-    finally:
-        sender.close()
 
 
 async def _commits(uri: str, entries: int, seconds: float) -> float:
@@ -139,35 +123,8 @@ async def _prepare(session: AsyncSession) -> None:
     await (await session.run("MERGE (l:Raw {name: 'raw'}) SET l.head = 0")).consume()
 
 
-@contextlib.contextmanager
-def _bare() -> Iterator[int]:
-    """The port of a process with an endpoint of the same framework that takes the same bodies and does nothing."""
-    with _process([sys.executable, "-m", "benchmarks.writing"]) as port:
-        yield port
-
-
-@contextlib.contextmanager
-def _served(uri: str) -> Iterator[int]:
-    from neo4j_server import free_port
-
-    port = free_port()
-    command = [sys.executable, "-m", "ledger", "serve", "--store", uri, "--port", str(port)]
-    with _process(command, port):
-        yield port
-
-
-@contextlib.contextmanager
-def _process(command: list[str], port: int | None = None) -> Iterator[int]:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        try:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            yield port or int(said)
-        finally:
-            process.terminate()
-
-
 def _bare_app() -> FastAPI:
+    """An endpoint of the same framework that takes the same bodies and does nothing."""
     app = FastAPI()
 
     @app.post("/bare")
