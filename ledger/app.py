@@ -54,6 +54,7 @@ from ledger.model.withdrawal import Planning, WithdrawalPlan, Withdrawing, Withd
 from ledger.model.writing import Moment, Refs, Writing, batch_of
 from ledger.service.follower import MAX_LAG_S, REACH_S
 from ledger.service.ledgers import Ledgers
+from ledger.service.pacing import UNLIMITED, WriteLimits
 from ledger.service.service import LedgerService
 from ledger.store.address import open_store
 from ledger.store.base import Store
@@ -564,12 +565,13 @@ def open_ledgers(
     clock: Clock = system_clock,
     max_lag_s: float = MAX_LAG_S,
     reach_s: float = REACH_S,
+    limits: WriteLimits = UNLIMITED,
 ) -> Ledgers:
     """All ledgers of a store address, for a process that serves them: `async with open_ledgers(…) as ledgers`.
 
     Raises BadAddress; nothing is connected yet.
     """
-    return Ledgers(open_store(store) if isinstance(store, str) else store, clock, max_lag_s, reach_s)
+    return Ledgers(open_store(store) if isinstance(store, str) else store, clock, max_lag_s, reach_s, limits)
 
 
 async def migrate(store: str) -> int | None:

@@ -19,7 +19,7 @@
     ├── ServiceError          a service does not take the request, whatever it asks for
     │   ├── Unauthorized  HostNotAllowed  OriginNotAllowed  UnsupportedMediaType
     │   ├── NoSuchRoute  MethodNotAllowed
-    │   └── TimedOut  Starting  Stopping       trying again helps
+    │   └── TimedOut  Overloaded  Starting  Stopping       trying again helps
     ├── Internal              nobody foresaw it; a service tells its log what it was, not the client
     ├── BadSetting  CannotListen     a service cannot start like this
     ├── StaleContext          a guard told to raise found something that is not fresh
@@ -341,6 +341,13 @@ class TimedOut(ServiceError):
     """There was no answer within the time of a request; what it was to write may have been recorded."""
 
     code = "timed_out"
+    retry = True
+
+
+class Overloaded(ServiceError):
+    """Too much waits to be recorded already; nothing of this was."""
+
+    code = "overloaded"
     retry = True
 
 

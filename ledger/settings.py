@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from ledger.errors import BadSetting, Malformed
 from ledger.model.reference import check_ledger
 from ledger.service.follower import MAX_LAG_S, REACH_S
+from ledger.service.pacing import TARGET_S, WriteLimits
 
 PREFIX = "LEDGER_"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -88,6 +89,11 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(16 << 20, ge=1_024, description="Bytes of a request's body.")
     refs_max: Count = Field(10_000, description="References of one check.")
     commands_max: Count = Field(10_000, description="Commands of one request.")
+    queue_commands_max: Count = Field(20_000, description="Commands that may wait to be recorded in one ledger.")
+    queue_chars_max: Count = Field(256 << 20, description="Characters of content that may wait there.")
+    commit_target_s: Seconds = Field(
+        TARGET_S, description="What a commit may take; the next are smaller if it did not."
+    )
     graphql_tokens_max: Count = Field(4_000, description="Tokens of a GraphQL document.")
     graphql_depth_max: Count = Field(20, description="How deep a GraphQL operation may go.")
     graphql_aliases_max: Count = Field(50, description="Aliases in a GraphQL operation.")
@@ -121,6 +127,11 @@ class Settings(BaseSettings):
         """Every name that a Host header may carry."""
         own = () if self.host in EVERY_ADDRESS else (self.host.lower(),)
         return frozenset((*LOOPBACK_NAMES, *own, *self.allowed_hosts))
+
+    @property
+    def writing(self) -> WriteLimits:
+        """Those of the writes to each ledger."""
+        return WriteLimits(self.commit_target_s, self.queue_commands_max, self.queue_chars_max)
 
     def _key(self) -> str | None:
         if self.api_key is not None:

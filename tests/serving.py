@@ -92,7 +92,7 @@ async def serving(
     told = Settings.read(log_format="json", **settings)
     log = io.BytesIO()
     place = open_store(store) if isinstance(store, str) else store or MemoryStore()
-    ledgers = Ledgers(place, clock, max_lag_s=told.max_lag_s, reach_s=told.reach_s)
+    ledgers = Ledgers(place, clock, max_lag_s=told.max_lag_s, reach_s=told.reach_s, limits=told.writing)
     async with ledgers:
         app = create_app(ledgers, told, readiness=readiness, log=Log(told, log), telemetry=telemetry)
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -24,7 +24,7 @@ from graphql import (
 )
 
 from ledger.api.schema.words import ErrorCode, Kind, Mode, Outcome, Reason, RecordKind, State
-from ledger.errors import LedgerError, Refused, StoreError
+from ledger.errors import LedgerError, Overloaded, Refused, StoreError
 from ledger.model.edges import EDGE_TYPES
 from ledger.model.entry import KINDS, RECORD_KINDS
 from ledger.model.verdict import AMENDED, FRESH, STALE, STALE_REASONS, UNKNOWN, UNKNOWN_REASONS
@@ -132,4 +132,4 @@ def test_every_refusal_has_its_code() -> None:
     def codes(kind: type[LedgerError]) -> set[str]:
         return {kind.code}.union(*map(codes, kind.__subclasses__()))
 
-    assert {one.value for one in ErrorCode} == codes(Refused) | codes(StoreError)
+    assert {one.value for one in ErrorCode} == codes(Refused) | codes(StoreError) | codes(Overloaded)

@@ -66,11 +66,11 @@ def create_app(
     """
     metrics = Metrics(ledgers, settings)
     readiness = readiness or Readiness(ledgers)
-    hot = freshness_route(Freshness(ledgers, settings))
+    hot = [freshness_route(Freshness(ledgers, settings)), commands_route(Commands(ledgers, settings))]
     around = _around(settings, metrics, readiness, log or Log(settings))
     telemetry = telemetry or tracing()
     if not telemetry.get("tracing"):
-        around.append(Middleware(Shortcut, route=hot))
+        around.append(Middleware(Shortcut, *hot))
     app = Service(
         around,
         title="Ledger",
@@ -84,8 +84,12 @@ def create_app(
         telemetry=telemetry,
     )
     app.state.readiness, app.state.metrics = readiness, metrics
-    app.router.routes += [hot, commands_route(Commands(ledgers, settings)), restore_route(Restore(ledgers))]
-    app.router.routes += [impact_route(Impacts(ledgers, settings)), *withdrawal_routes(ledgers)]
+    app.router.routes += [
+        *hot,
+        restore_route(Restore(ledgers)),
+        impact_route(Impacts(ledgers, settings)),
+        *withdrawal_routes(ledgers),
+    ]
     app.router.routes += graphql_routes(ledgers, _limits(settings), allowed_origins=settings.allowed_origins)
     app.include_router(Reads(ledgers).router())
     app.include_router(tags_router(ledgers))

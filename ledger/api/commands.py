@@ -18,7 +18,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from ledger.api import bodies
-from ledger.errors import LedgerError, Malformed, StoreError, TooLarge
+from ledger.errors import LedgerError, Malformed, Overloaded, StoreError, TooLarge
 from ledger.model.canonical import parse_json
 from ledger.model.command import BatchCommand, Command, parse_command
 from ledger.model.lines import as_batch
@@ -153,7 +153,7 @@ async def _one_by_one(service: LedgerService, commands: list[tuple[int, Command]
         window = [command for _, command in commands[start : start + WINDOW_LINES]]
         try:
             submission = await service.submit(window)
-        except StoreError as error:
+        except (StoreError, Overloaded) as error:
             done.stopped = error
         else:
             done.results += map(_of_line, window, (answer.result(service.live) for answer in submission.answers))

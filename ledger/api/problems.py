@@ -36,6 +36,7 @@ STATUS: dict[type[LedgerError], int] = {
     errors.NoSuchRoute: 404,
     errors.MethodNotAllowed: 405,
     errors.TimedOut: 504,
+    errors.Overloaded: 503,
     errors.Starting: 503,
     errors.Stopping: 503,
 }

@@ -24,6 +24,8 @@ from ledger.api.openapi import (
 )
 from ledger.model.impact import IMPACT_NAMES, Impact
 
+_LEDGERS = "/v1/ledgers/"
+
 LedgerName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="A tenant or an environment.")]
 AtLeast = Annotated[str | None, Field(description="A revision that the answer is not older than.")]
 Names = Annotated[int, Query(ge=0, description="At most so many names in a list, and 1,000.")]
@@ -77,21 +79,20 @@ def impact_route(app: Impacts) -> DescribedRoute:
 
 
 class Shortcut:
-    """ASGI middleware that takes one route past the framework's own layers: a third of what a small check costs.
+    """ASGI middleware that takes routes past the framework's own layers: a third of what a small check costs.
 
-    `route` has one parameter, `{ledger}`; what does not look like it goes the usual way.
+    Each of `routes` is `/v1/ledgers/{ledger}/` and a word; what does not look like one goes the usual way.
     """
 
-    def __init__(self, app: ASGIApp, route: DescribedRoute) -> None:
+    def __init__(self, app: ASGIApp, *routes: DescribedRoute) -> None:
         self.app = app
-        self.route = route
-        self._before, self._after = route.path.split("{ledger}")
+        self._routes = {route.path.rpartition("/")[2]: route for route in routes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if path.endswith(self._after) and scope["method"] == "POST" and path.startswith(self._before):
-            name = path[len(self._before) : -len(self._after)]
-            if "/" not in name:
-                scope["route"], scope["path_params"] = self.route, {"ledger": name}
-                return await self.route.app(scope, receive, send)
+        if path.startswith(_LEDGERS):
+            name, _, word = path[len(_LEDGERS) :].partition("/")
+            if (route := self._routes.get(word)) is not None and scope.get("method") == "POST":
+                scope["route"], scope["path_params"] = route, {"ledger": name}
+                return await route.app(scope, receive, send)
         return await self.app(scope, receive, send)

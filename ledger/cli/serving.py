@@ -25,7 +25,9 @@ def serve(host: str | None, port: int | None, store: str | None) -> None:
     from ledger.settings import Settings
 
     settings = Settings.read(host=host, port=port, store=store)
-    ledgers = open_ledgers(settings.store, max_lag_s=settings.max_lag_s, reach_s=settings.reach_s)
+    ledgers = open_ledgers(
+        settings.store, max_lag_s=settings.max_lag_s, reach_s=settings.reach_s, limits=settings.writing
+    )
     run(ledgers, settings, lambda url: click.echo(f"serving {clean(without_password(settings.store))} on {url}"))
 
 

@@ -26,17 +26,12 @@ from ledger.service.drafts import Outcome
 from ledger.service.figures import Figures
 from ledger.service.judge import Judge, Judgement, Remembered
 from ledger.service.live import Live
+from ledger.service.pacing import GROUP_COMMANDS_MAX, Pace, Queue, WriteLimits
 from ledger.service.recall import idempotency_keys, recalled
 from ledger.service.rendering import facts_of
 from ledger.store.base import NodeState, Store
 from ledger.validity.index import Index
 from ledger.validity.verdicts import Reader
-
-GROUP_COMMANDS_MAX = 1_000
-"""Commands a commit collects before it stops taking more: 5,000 were no faster on Neo4j. One batch is never split."""
-
-GROUP_COMMANDS_MIN = 10
-"""What it takes at least, however often another process was first: they are judged in less time than a commit takes."""
 
 GROUP_CHARS_MAX = 16_000_000
 """Content a commit collects at most: the server holds all of a transaction in its heap."""
@@ -47,10 +42,6 @@ under way: fewer are better judged together when it has ended, with those that c
 
 UNAVAILABLE_AFTER_S = 20.0
 """How long a write waits for a store that does not answer before its caller is told."""
-
-GATHERS_FOR = 0.25
-"""Part of the last commit's time that is waited for those it answered to come again: else the first of 64 writers who
-comes back gets a commit of his own, and the other 63 wait for that. One writer never waits."""
 
 FIRST_PAUSE_S = 0.05
 """How long about before the first retry; doubled, with jitter, up to a second."""
@@ -79,6 +70,8 @@ class Submission:
     follows: Submission | None = None  # nothing of this is recorded unless all of that was
     judged: int = 0  # how many of the commands need no judging any more, though their entries may not be durable yet
     stopped: bool = False  # one of its batches was refused, or the store could not take it
+    size: int = 0  # commands, those of batches counted
+    chars: int = 0  # of their contents
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -108,7 +101,8 @@ class _Group:
     remembered: dict[str, Remembered] = field(default_factory=dict)  # by idempotency key; its own commands too
     room: int = GROUP_COMMANDS_MAX
     chars: int = GROUP_CHARS_MAX
-    begun: bool = False
+    sharing: int = GROUP_COMMANDS_MAX  # how many callers may share it
+    callers: set[Submission] = field(default_factory=set)
 
     @property
     def end(self) -> Head:
@@ -131,27 +125,28 @@ class Committer:
     """
 
     def __init__(
-        self, store: Store, live: Live, clock: Clock, landed: Callable[[], Awaitable[None]], figures: Figures
+        self,
+        store: Store,
+        live: Live,
+        clock: Clock,
+        landed: Callable[[], Awaitable[None]],
+        figures: Figures,
+        limits: WriteLimits,
     ) -> None:
         self.store = store
         self.live = live
         self.clock = clock
         self.landed = landed
         self.figures = figures
+        self.queue = Queue(live.name, limits)
+        self.pace = Pace(limits.commit_target_s, may_take_turns=store.is_server)
         self._waiting: deque[Submission] = deque()
         self._task: asyncio.Task[None] | None = None
         self._enough: asyncio.Future[None] | None = None  # is set when as many wait as are waited for
         self._wanted = SLICE_COMMANDS
-        self._last = (0, 0.0)  # how many callers the last commit answered, and the seconds it took
-        self._room = GROUP_COMMANDS_MAX  # what the next group takes
         self._held = False  # whether others may have to wait for us
         self._gathering: _Group | None = None  # being judged
         self._committing: _Group | None = None
-
-    @property
-    def waiting(self) -> int:
-        """Commands that wait for a commit or are in one."""
-        return sum(_size(command) for one in self._waiting for command in one.commands[len(one.answers) :])
 
     async def submit(self, commands: Sequence[Command]) -> Submission:
         """Judge and commit batches; returns when every one is durable, or the first of them was refused.
@@ -161,10 +156,16 @@ class Committer:
         return await self.answered(self.enqueue(commands))
 
     def enqueue(self, commands: Sequence[Command], follows: Submission | None = None) -> Submission:
-        """Let batches wait their turn, and nothing of them be recorded unless all of what they follow is."""
+        """Let batches wait their turn, and nothing of them be recorded unless all of what they follow is.
+
+        Raises Overloaded when too much waits already.
+        """
         submission = Submission(commands, follows=follows)
         if commands and not submission.blocked:
+            submission.size, submission.chars = sum(map(_size, commands)), sum(map(_chars, commands))
+            self.queue.admit(submission.size, submission.chars)
             self._waiting.append(submission)
+            self.pace.came()
             if self._enough is not None and not self._enough.done() and self._wait(self._wanted):
                 self._enough.set_result(None)
             if self._task is None or self._task.done():
@@ -198,7 +199,7 @@ class Committer:
             full = self._gathering is not None and self._gathering.is_full
             if not full and self._wait(1 if commit is None else SLICE_COMMANDS):
                 if commit is None and self._gathering is None:
-                    await self._until_all_are_back()
+                    await self._until_enough_are_back()
                 await self._judge_slice()
                 await asyncio.sleep(0)
             elif commit is not None and not commit.done() and not full:
@@ -210,12 +211,10 @@ class Committer:
                 self._committing, self._gathering = self._gathering, None
                 commit = asyncio.create_task(self._commit(self._committing))
 
-    async def _until_all_are_back(self) -> None:
-        """Until as many wait as the last commit answered, but not long."""
-        callers, seconds = self._last
-        self._last = (0, 0.0)
-        if callers > 1 and not self._wait(callers):
-            await self._until_waiting(callers, timeout=GATHERS_FOR * seconds)
+    async def _until_enough_are_back(self) -> None:
+        """Until as many wait as shall share the next commit, but not long."""
+        if not self._wait(enough := self.pace.sharing(len(self._waiting))):
+            await self._until_waiting(enough, timeout=self.pace.patience_s)
 
     async def _until_waiting(self, number: int, *others: asyncio.Future[None], timeout: float | None = None) -> None:
         """Until so many commands wait to be judged, or one of the others is done, or the time is over."""
@@ -244,7 +243,8 @@ class Committer:
             except Exception as error:
                 self._fail(set(self._waiting), error)
                 return
-            self._gathering = _Group(self.live.ahead, room=self._room)
+            sharing = self.pace.begun(len(self._waiting))
+            self._gathering = _Group(self.live.ahead, room=self.pace.room, sharing=sharing)
         group = self._gathering
         taken = self._take(group)
         try:
@@ -258,15 +258,18 @@ class Committer:
         taken: list[tuple[Submission, Sequence[Command]]] = []
         room = SLICE_COMMANDS
         for submission in self._waiting:
-            if submission.blocked:
+            if submission.blocked or submission.judged == len(submission.commands):
                 continue
+            if submission not in group.callers and len(group.callers) >= group.sharing:
+                group.room = 0
+                break
             commands: list[Command] = []
             for command in submission.commands[submission.judged : submission.judged + room]:
                 size = _size(command)
-                if group.begun and size > group.room:
+                if group.callers and size > group.room:
                     group.room = 0  # it opens the next group
                     break
-                group.begun = True
+                group.callers.add(submission)
                 commands.append(command)
                 group.room -= size
                 group.chars -= _chars(command)
@@ -343,8 +346,8 @@ class Committer:
         began_s = time.perf_counter()
         await self._append(group.head, group)
         seconds = time.perf_counter() - began_s
-        self._last = (len(group.submissions), seconds)
         outcomes = [outcome for _, answer in group.answers for outcome in answer.outcomes]
+        self.pace.committed(len(outcomes), seconds)
         self.figures.note_commit(len(group.entries), seconds, outcomes)
 
     async def _confirm(self, head: Head) -> None:
@@ -364,8 +367,7 @@ class Committer:
                 await commit
                 self.live.take_in(group.entries)
             except HeadMoved:
-                # The longer a group takes to be judged, the likelier is another process to be first again.
-                self._room = max(self._room // 2, GROUP_COMMANDS_MIN)
+                self.pace.was_beaten()
                 self._void(group)
                 self._held = True
                 await self.store.hold()
@@ -375,14 +377,14 @@ class Committer:
             self._void(group)
             self._fail(group.submissions, error)
             return
-        self._room = min(2 * self._room, GROUP_COMMANDS_MAX)
         for submission, answer in group.answers:
             submission.answers.append(answer)
         for submission, refusal in group.refusals:
             submission.refusal = refusal
-        for submission in group.submissions:
-            if submission.settled:
-                self._leave(submission)
+        settled = [submission for submission in group.submissions if submission.settled]
+        for submission in settled:
+            self._leave(submission)
+        self.pace.answered(len(settled), len(self._waiting))
         if group.entries:
             await self.landed()
 
@@ -402,6 +404,7 @@ class Committer:
         """Its caller need not wait any more; nor need those for whom that was the end."""
         with contextlib.suppress(ValueError):
             self._waiting.remove(submission)
+            self.queue.release(submission.size, submission.chars)
         if submission.done.done():
             return  # the rest of it failed before this was answered
         if error is None:

@@ -9,6 +9,7 @@ from typing import Self
 from ledger.clock import Clock, system_clock
 from ledger.model.reference import check_ledger
 from ledger.service.follower import MAX_LAG_S, REACH_S
+from ledger.service.pacing import UNLIMITED, WriteLimits
 from ledger.service.service import LedgerService, require_ledger
 from ledger.store.base import Store
 
@@ -22,7 +23,7 @@ class Ledgers:
 
     All callers of one process share a service, so that what one writes every other sees at once (law 9). A ledger of
     which nothing was heard for `max_lag_s` seconds calls nothing fresh; `reach_s` is how long a read waits for a
-    revision it names.
+    revision it names; `limits` are those of the writes to each ledger.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Ledgers:
         clock: Clock = system_clock,
         max_lag_s: float = MAX_LAG_S,
         reach_s: float = REACH_S,
+        limits: WriteLimits = UNLIMITED,
     ) -> None:
         self.store = store
         self.clock = clock
         self.max_lag_s = max_lag_s
         self.reach_s = reach_s
+        self.limits = limits
         self._services: dict[str, LedgerService] = {}
         self._opening: dict[str, asyncio.Task[LedgerService]] = {}
 
@@ -103,7 +106,13 @@ class Ledgers:
 
     async def _open_one(self, name: str) -> LedgerService:
         service = LedgerService(
-            self.store, name, self.clock, max_lag_s=self.max_lag_s, reach_s=self.reach_s, note_expiries=True
+            self.store,
+            name,
+            self.clock,
+            max_lag_s=self.max_lag_s,
+            reach_s=self.reach_s,
+            note_expiries=True,
+            limits=self.limits,
         )
         try:
             await service.open()

@@ -66,6 +66,7 @@ from ledger.service.follower import MAX_LAG_S, REACH_S, Follower
 from ledger.service.live import Live
 from ledger.service.mirror import Mirror
 from ledger.service.moments import names_revision, past
+from ledger.service.pacing import UNLIMITED, WriteLimits
 from ledger.service.rendering import id_of, node_of, view_of
 from ledger.service.tags import Tags
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
@@ -120,6 +121,7 @@ class LedgerService:
         max_lag_s: float = MAX_LAG_S,
         reach_s: float = REACH_S,
         note_expiries: bool = False,
+        limits: WriteLimits = UNLIMITED,
     ) -> None:
         self.store = store
         self.name = check_ledger(name)
@@ -135,6 +137,7 @@ class LedgerService:
         self.feed = Feed(self.live, self.follower)
         self._notes = ExpiryNotes(self.live, clock, self._note_expiries) if note_expiries else None
         self.figures = Figures()
+        self.limits = limits
         self._checkpoints = Checkpoints.of(store, name)
         self._saving: asyncio.Task[None] | None = None
         self._closed = False
@@ -161,7 +164,7 @@ class LedgerService:
     @property
     def waiting(self) -> int:
         """Commands that wait to be committed."""
-        return self.committer.waiting if "committer" in self.__dict__ else 0
+        return self.committer.queue.commands if "committer" in self.__dict__ else 0
 
     async def drain(self) -> None:
         """Wait until every write is answered."""
@@ -202,10 +205,10 @@ class LedgerService:
         """The one writer of this ledger in this process."""
         from ledger.service.committer import Committer
 
-        return Committer(self.store, self.live, self.clock, self._landed, self.figures)
+        return Committer(self.store, self.live, self.clock, self._landed, self.figures, self.limits)
 
     async def apply(self, command: Mapping[str, Any] | Command) -> BatchResult:
-        """Judge and commit one batch (a single command is one). Raises Refused, StoreError."""
+        """Judge and commit one batch (a single command is one). Raises Refused, StoreError, Overloaded."""
         from ledger.model.command import parse_command
 
         parsed = parse_command(command) if isinstance(command, Mapping) else command
@@ -215,7 +218,7 @@ class LedgerService:
         return submission.answers[0].result(self.live)
 
     async def submit(self, commands: Sequence[Command]) -> Submission:
-        """Batches of one caller, as `Committer.submit`. Raises Unavailable when the ledger was closed meanwhile."""
+        """Batches of one caller, as `Committer.submit`. Raises Overloaded; Unavailable when it was closed meanwhile."""
         return await self.committer.answered(self.enqueue(commands))
 
     def enqueue(self, commands: Sequence[Command], follows: Submission | None = None) -> Submission:

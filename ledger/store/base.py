@@ -39,6 +39,9 @@ class Store(ABC):
     poll_s: float | None = None
     """Seconds between looks for what other processes wrote; None: `moved` tells, and it is asked at each read."""
 
+    is_server: bool = False
+    """Whether a commit is the work of another process, so that this one can do something else meanwhile."""
+
     schema_version: int | None = None
     """The layout that this version of the package writes, where the engine has one."""
 

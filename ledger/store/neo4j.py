@@ -55,6 +55,7 @@ class Neo4jStore(StateStore):
     """
 
     poll_s = 0.5
+    is_server = True
 
     def __init__(self, address: str, *, user: str | None = None, password: str | None = None) -> None:
         self._place = Place.parse(address, user, password)

@@ -9,7 +9,7 @@ import strawberry
 from strawberry import enum_value as word
 
 from ledger.clock import parse_moment
-from ledger.errors import LedgerError, Refused, StoreError
+from ledger.errors import LedgerError, Overloaded, Refused, StoreError
 
 DateTime = NewType("DateTime", str)
 Json = NewType("Json", object)
@@ -127,7 +127,7 @@ def _codes(kind: type[LedgerError]) -> dict[str, str]:
 
 
 # Made of the errors themselves: a code that the tree gains cannot be missing here.
-_TOLD = _codes(Refused) | _codes(StoreError) | {LedgerError.code: "None of the others."}
+_TOLD = _codes(Refused) | _codes(StoreError) | _codes(Overloaded) | {LedgerError.code: "None of the others."}
 _CODES: Any = Enum("ErrorCode", {code: word(code, description=told) for code, told in _TOLD.items()})  # type: ignore[misc]
 ErrorCode: Any = strawberry.enum(
     _CODES, description="Why a command was refused, or could not be carried out. Codes are stable."
