@@ -19,7 +19,7 @@ from ledger.validity.index import Index
 from ledger.validity.past import Past
 from ledger.validity.verdicts import Reader
 
-UNSAID = {"memo", "causes", "_checked_floor", "_now", "_watched", "newest_hex"}
+UNSAID = {"memo", "causes", "_checked_floor", "_now", "_watched", "digest_texts"}
 """What is made anew when it is wanted."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ledger.clock import format_moment
 from ledger.model.shown import Shown
@@ -55,8 +56,7 @@ Found = int | Verdict
 """What a check found of a reference: the seq of a fresh version, or the verdict of anything else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, gc=False):
     """The answer to a check: one verdict for each reference, in the order asked."""
 
     revision: str

@@ -45,6 +45,7 @@ class Live:
         self.listener: Callable[[Sequence[Entry]], None] | None = None
         """Is told what was taken in, whole batches only, when the index has it."""
         self._chain = bytearray(GENESIS[:MARK_BYTES])  # how the chain hash of each durable entry begins
+        self._revision = 0, revision_token(name, 0, GENESIS)  # the last that was asked for
         self._lock = threading.RLock()
         self._reading: asyncio.Future[None] | None = None  # done when whoever reads on has done so
         self._ahead: deque[Sealed] = deque()  # judged on top of `head`, in order
@@ -57,7 +58,12 @@ class Live:
 
     def revision_of(self, seq: int) -> str:
         """The revision of a durable entry."""
-        return revision_token(self.name, seq, bytes(self._chain[seq * MARK_BYTES : (seq + 1) * MARK_BYTES]))
+        told, revision = self._revision
+        if seq != told:
+            mark = bytes(self._chain[seq * MARK_BYTES : (seq + 1) * MARK_BYTES])
+            revision = revision_token(self.name, seq, mark)
+            self._revision = seq, revision
+        return revision
 
     @property
     def behind(self) -> bool:
@@ -175,6 +181,7 @@ class Live:
         self.void()
         marking = None if self.index.dirty is None else dict[int, int]()
         self.index, self.head, self._chain = Index(), EMPTY, bytearray(GENESIS[:MARK_BYTES])
+        self._revision = 0, revision_token(self.name, 0, GENESIS)
         self.index.dirty, self.heard_s = marking, -math.inf
 
     def _tell(self, entries: Sequence[Entry]) -> None:

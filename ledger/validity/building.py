@@ -174,9 +174,6 @@ def _append_keys(run: Run) -> None:
     index.key_names += run.new_keys
     for column in (index.key_kind, index.youngest, index.current, index.newest_of_key):
         extend(column, np.zeros(new))
-    for key in set(run.key[(run.previous > 0) & (run.key < rows)].tolist()):
-        index.newest_hex[key] = None
-    index.newest_hex += [None] * new
     named = np.flatnonzero(run.key != NONE)
     born = run.births[run.key[run.births] != NONE]
     if len(named):

@@ -101,7 +101,6 @@ def restored(form: bytes, columns: memoryview) -> Index:
         _fill(column, columns[: said.lengths[name]])
         columns = columns[said.lengths[name] :]
     index.key_names += said.key_names
-    index.newest_hex += [None] * len(said.key_names)
     index.keys.update(zip(said.key_names, range(len(said.key_names)), strict=True))
     index.requests.update(zip(said.requests, entries, strict=True))
     index.timers += said.timers

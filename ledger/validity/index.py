@@ -49,6 +49,7 @@ from ledger.validity.lookup import (
     Supersession,
     Withdrawal,
 )
+from ledger.validity.texts import DigestTexts
 from ledger.validity.trail import WIDE, Fact, Timeline, Trail
 
 VALID = 1 << 7
@@ -92,6 +93,7 @@ class Index(Lookup):
         self.version = array("i", [0])
         self.previous = array("i", [0])  # the version before, of the same key; of added support: the version it is for
         self.digest = bytearray(32)
+        self.digest_texts = DigestTexts(self.digest)
         self.recorded_us = array("q", [0])
         self.continues = bytearray(1)  # whether it belongs to the batch of the entry before
 
@@ -159,7 +161,6 @@ class Index(Lookup):
         self.youngest: array[int] = array("i")  # latest-born edition
         self.current: array[int] = array("i")  # latest-born edition not wrong from birth; NONE: all are
         self.newest_of_key: array[int] = array("i")  # newest version
-        self.newest_hex: list[str | None] = []  # its digest as references carry it, from when one did first
 
         self._key_columns: tuple[Any, ...] = (
             self.key_names,
@@ -167,7 +168,6 @@ class Index(Lookup):
             self.youngest,
             self.current,
             self.newest_of_key,
-            self.newest_hex,
         )
 
         # Rare facts.
@@ -234,12 +234,6 @@ class Index(Lookup):
         for trail in ("changes", "checks"):
             found |= {f"{trail}.before.{place}": one for place, one in enumerate(found.pop(f"{trail}.before"))}
         return {name: value for name, value in found.items() if isinstance(value, (array, bytearray))}
-
-    def hex_of_newest(self, key: int) -> str:
-        """The digest of a key's newest version in hex. It is kept: a check may ask for it 100,000 times a second."""
-        seq = self.newest_of_key[key]
-        found = self.newest_hex[key] = self.digest[32 * seq : 32 * seq + 32].hex()
-        return found
 
     # -- undoing ------------------------------------------------------------------------------------------------------
 
@@ -335,6 +329,7 @@ class Index(Lookup):
         """Cut off the rows that came with entries from `entries` on."""
         justifications = _rows_before(entries, self.entry_of)
         edges, keys = self.edges_from[justifications], _rows_before(entries, self.newest_of_key)
+        self.digest_texts.forget(entries)
         for edge in range(len(self.premise) - 1, edges - 1, -1):
             self.first_use[self.premise[edge]] = self.next_use[edge]
         for name in self.key_names[keys:]:
@@ -596,7 +591,6 @@ class Index(Lookup):
         self.digest.extend(digest)
         if before != seq:
             self._put(self.newest_of_key, key, seq)
-            self._put(self.newest_hex, key, None)
         if record.amends is not None:
             edition = self.edition[record.amends]
             self.edition.append(edition)
@@ -627,7 +621,6 @@ class Index(Lookup):
             self.youngest.append(len(self.flags))
             self.current.append(len(self.flags))
             self.newest_of_key.append(record.seq)
-            self.newest_hex.append(None)
         return key
 
     def _bear(self, record: Record, key: int) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
+from operator import attrgetter
 from typing import Any
 
 from ledger.validity.index import VALID, Index
@@ -20,6 +21,7 @@ _UNCHANGING = (
     *("supports", "entry_of", "next_justification", "edges_from", "premise", "leans", "next_use"),
     *("event_entry", "next_event", "key_names", "key_kind", "added"),
 )
+_CHANGING_FACTS = ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences")
 
 
 class _Then:
@@ -54,32 +56,20 @@ class Past(Lookup):
         self.memo = {}
         self.causes = {}
         self._checked_floor = {}
-        for name in _UNCHANGING:
-            setattr(self, name, getattr(index, name))
-
         line = index.timeline
-        moments = line.upto(upto, clock_us)
+        self._moments = moments = line.upto(upto, clock_us)
         later = moments < len(line)
         self.changes = line.changes[moments] if later else len(index.changes)
         self._checks = line.checks[moments] if later else len(index.checks)
 
-        self.flags = _Then(lambda edition: self.state(edition) & ~VALID)
-        self.valid = _Then(lambda edition: self.state(edition) >> 7)
-        self.checked_us = _Then(lambda edition: self._before(index.checks, 0, self._checks, index.checked_us, edition))
-        self.checked_by = _Then(lambda edition: self._before(index.checks, 1, self._checks, index.checked_by, edition))
-        self.newest = _Then(self._newest)
-        self.younger = _Then(self._younger)
-        self.youngest = _Then(self._youngest)
-        self.current = _Then(self._current)
-        self.newest_of_key = _Then(self._newest_of_key)
-        self.fallen = _Then(lambda row: sum(not self.valid[premise] for premise in self.premises(row)))
-        self.standing = _Then(lambda edition: len(self.standing_justifications(edition)))
-        self.first_justification = _Then(self._first_justification)
-        self.first_use = _Then(self._first_use)
-        self.first_event = _Then(self._first_event)
-        self.keys = _Then(self._key)
-        for name in ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences"):
-            setattr(self, name, _facts(getattr(index, name), moments))
+    def __getattr__(self, name: str) -> Any:
+        """A column, made when it is first asked for: a check of what has not changed since needs none."""
+        make = _COLUMNS.get(name)
+        if make is None:
+            raise AttributeError(name)
+        column = make(self)
+        setattr(self, name, column)
+        return column
 
     @cached_property
     def key_count(self) -> int:  # type: ignore[override]
@@ -151,5 +141,28 @@ class Past(Lookup):
         return None if key is None or not self._newest_of_key(key) else key
 
 
-def _facts(fact: Fact[Any], moments: int) -> _Then:
+def _facts(past: Past, name: str) -> _Then:
+    fact: Fact[Any] = getattr(past.today, name)
+    moments = past._moments
     return _Then(lambda place: fact.was(place, moments))
+
+
+_COLUMNS: dict[str, Callable[[Past], Any]] = {
+    "flags": lambda past: _Then(lambda edition: past.state(edition) & ~VALID),
+    "valid": lambda past: _Then(lambda edition: past.state(edition) >> 7),
+    "checked_us": lambda past: _Then(partial(past._before, past.today.checks, 0, past._checks, past.today.checked_us)),
+    "checked_by": lambda past: _Then(partial(past._before, past.today.checks, 1, past._checks, past.today.checked_by)),
+    "newest": lambda past: _Then(past._newest),
+    "younger": lambda past: _Then(past._younger),
+    "youngest": lambda past: _Then(past._youngest),
+    "current": lambda past: _Then(past._current),
+    "newest_of_key": lambda past: _Then(past._newest_of_key),
+    "fallen": lambda past: _Then(lambda row: sum(not past.valid[premise] for premise in past.premises(row))),
+    "standing": lambda past: _Then(lambda edition: len(past.standing_justifications(edition))),
+    "first_justification": lambda past: _Then(past._first_justification),
+    "first_use": lambda past: _Then(past._first_use),
+    "first_event": lambda past: _Then(past._first_event),
+    "keys": lambda past: _Then(past._key),
+}
+_COLUMNS |= {name: partial(_facts, name=name) for name in _CHANGING_FACTS}
+_COLUMNS |= {name: attrgetter(f"today.{name}") for name in _UNCHANGING}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -43,7 +42,7 @@ class Reader:
         # Causes depend on the cutoff, which moves with the clock; without one the index knows how long they hold.
         self._causes: dict[int, int] = {} if max_age_us is not None else index.causes
 
-    def check(self, refs: Sequence[str]) -> list[Found]:
+    def check(self, refs: Sequence[str]) -> Sequence[Found]:
         """The verdict of each reference in the order asked, a fresh one as its seq. Never raises for a reference."""
         index = self.index
         if self.cutoff_us is None and isinstance(index, Index):
@@ -54,12 +53,14 @@ class Reader:
 
     # The hot path, written out for now and for then, so that a check of now pays nothing for the past.
 
-    def _check_now(self, index: Index, refs: Sequence[str]) -> list[Found]:
-        if len(refs) > 1 and isinstance(refs[0], str) and "@sha256:" not in refs[0]:
-            with contextlib.suppress(KeyError, TypeError):  # not all of them are keys
+    def _check_now(self, index: Index, refs: Sequence[str]) -> Sequence[Found]:
+        if _are_keys(refs):
+            try:
                 return self._check_keys(index, refs)
+            except (KeyError, TypeError):
+                pass  # not all of them are keys
         keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
-        newest_of_key, newest_hex, edition_of = index.newest_of_key, index.newest_hex, index.edition
+        newest_of_key, digest_texts, edition_of = index.newest_of_key, index.digest_texts, index.edition
         found: list[Found] = []
         # A key, or a key with the whole digest of its newest version, that is valid. Everything else, odd references
         # among it, goes the long way.
@@ -67,12 +68,10 @@ class Reader:
             try:
                 name, digest_follows, text = ref.rpartition("@sha256:")
                 if digest_follows:
-                    key = keys[name]
-                    if (newest_hex[key] or index.hex_of_newest(key)) == text:
-                        seq = newest_of_key[key]
-                        if valid[edition_of[seq]]:
-                            found.append(seq)
-                            continue
+                    seq = newest_of_key[keys[name]]
+                    if digest_texts[seq] == text and valid[edition_of[seq]]:
+                        found.append(seq)
+                        continue
                 else:
                     edition = current[keys[ref]]
                     if edition >= 0 and valid[edition]:
@@ -83,32 +82,37 @@ class Reader:
             found.append(self.verdict(ref))
         return found
 
-    def _check_keys(self, index: Index, refs: Sequence[str]) -> list[Found]:
+    def _check_keys(self, index: Index, refs: Sequence[str]) -> Sequence[Found]:
         """The same for keys alone, column by column: half the time of a loop. Raises KeyError if one is none."""
         editions = itemgetter(*itemgetter(*refs)(index.keys))(index.current)
-        stand = itemgetter(*editions)(index.valid)
-        found: list[Found] = list(itemgetter(*editions)(index.newest))
-        if 0 in stand or NONE in editions:
-            for place, edition in enumerate(editions):
-                if edition == NONE or not stand[place]:
-                    found[place] = self.verdict(refs[place])
-        return found
+        at_each = itemgetter(*editions)
+        stand = at_each(index.valid)
+        newest: tuple[int, ...] = at_each(index.newest)
+        if all(stand) and NONE not in editions:
+            return newest
+        return [
+            seq if valid and edition != NONE else self.verdict(ref)
+            for ref, edition, valid, seq in zip(refs, editions, stand, newest, strict=True)
+        ]
 
-    def _check_then(self, past: Past, refs: Sequence[str]) -> list[Found]:
+    def _check_then(self, past: Past, refs: Sequence[str]) -> Sequence[Found]:
         """The same of a past one: what is valid now and has not changed since was so then."""
         index = past.today
+        if _are_keys(refs):
+            try:
+                return self._check_keys_then(past, index, refs)
+            except (KeyError, TypeError):
+                pass
         keys, current, newest, valid = index.keys, index.current, index.newest, index.valid
-        newest_of_key, newest_hex, edition_of = index.newest_of_key, index.newest_hex, index.edition
+        newest_of_key, digest_texts, edition_of = index.newest_of_key, index.digest_texts, index.edition
         latest, changes, upto = index.changes.last, past.changes, past.upto
         found: list[Found] = []
         for ref in refs:
             try:
                 name, digest_follows, text = ref.rpartition("@sha256:")
                 if digest_follows:
-                    key = keys[name]
-                    seq = newest_of_key[key]
-                    same = (newest_hex[key] or index.hex_of_newest(key)) == text
-                    edition = edition_of[seq] if same else NONE
+                    seq = newest_of_key[keys[name]]
+                    edition = edition_of[seq] if digest_texts[seq] == text else NONE
                 else:
                     edition = current[keys[ref]]
                     seq = newest[edition] if edition >= 0 else 0
@@ -119,6 +123,19 @@ class Reader:
                 pass
             found.append(self.verdict(ref))
         return found
+
+    def _check_keys_then(self, past: Past, index: Index, refs: Sequence[str]) -> Sequence[Found]:
+        editions = itemgetter(*itemgetter(*refs)(index.keys))(index.current)
+        at_each = itemgetter(*editions)
+        stand, latest = at_each(index.valid), at_each(index.changes.last)
+        newest: tuple[int, ...] = at_each(index.newest)
+        changes, upto = past.changes, past.upto
+        if all(stand) and NONE not in editions and max(latest) < changes and max(newest) <= upto:
+            return newest
+        return [
+            seq if valid and edition != NONE and change < changes and seq <= upto else self.verdict(ref)
+            for ref, edition, valid, change, seq in zip(refs, editions, stand, latest, newest, strict=True)
+        ]
 
     def verdict(self, ref: str) -> Verdict:
         """What the ledger says of one reference; unknown, never an error, for what cannot be resolved."""
@@ -317,6 +334,11 @@ class Reader:
             return None
         edition = self.index.current[key]
         return None if self.reason(edition) else name_of(self.index, self.index.newest[edition])
+
+
+def _are_keys(refs: Sequence[str]) -> bool:
+    """Whether it is worth trying: the first of several is one, as it seems."""
+    return len(refs) > 1 and isinstance(refs[0], str) and "@sha256:" not in refs[0]
 
 
 def _wrong_from_birth(index: Lookup, edition: int) -> bool:
