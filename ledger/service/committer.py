@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -419,26 +420,27 @@ class Committer:
 
     async def _append(self, head: Head, group: _Group) -> None:
         """Commit. A lost acknowledgement is resolved by reading the hash at the expected place."""
+        append = partial(self.store.append, self.live.name, head, group.entries, group.states)
+        try:
+            return await append()
+        except Unavailable:
+            pass  # it may have landed all the same
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
             stop=stop_after_delay(UNAVAILABLE_AFTER_S),
             wait=wait_random_exponential(multiplier=FIRST_PAUSE_S, max=1.0),
             reraise=True,
         )
-        unsure = False
         async for attempt in retrying:
             with attempt:
-                if unsure and await self._has_landed(head, group.entries):
-                    return
+                if await self._has_landed(head, group.entries):
+                    return None
                 try:
-                    await self.store.append(self.live.name, head, group.entries, group.states)
+                    return await append()
                 except HeadMoved:
                     # It may be our own first try that moved it: the server was still busy with that when we looked.
-                    if unsure and await self._has_landed(head, group.entries):
-                        return
-                    raise
-                except Unavailable:
-                    unsure = True
+                    if await self._has_landed(head, group.entries):
+                        return None
                     raise
 
     async def _has_landed(self, head: Head, entries: Sequence[Sealed]) -> bool:
