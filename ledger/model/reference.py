@@ -42,6 +42,11 @@ names_entry = _ENTRY.fullmatch
 """Whether a reference names an entry, like @42: then there is nothing else to check."""
 
 
+def entry_number(ref: str) -> int | None:
+    """42 of `@42`; None for other references."""
+    return int(ref[1:]) if names_entry(ref) else None
+
+
 @lru_cache(maxsize=8192)  # a reference is parsed when its form is checked, and again when it is resolved
 def parse_reference(text: str) -> Reference:
     """Raises Malformed, saying what is wrong and what was expected."""

@@ -21,7 +21,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from ledger.clock import Clock
 from ledger.errors import HeadMoved, LedgerError, Unavailable
 from ledger.model.command import BatchCommand, Command
-from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, revision_token, seal
+from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, seal
 from ledger.model.result import BatchResult, Result
 from ledger.service.drafts import Outcome
 from ledger.service.figures import Figures
@@ -49,16 +49,17 @@ FIRST_PAUSE_S = 0.05
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """What came of the commands of a batch that passed, and the revision at its end."""
+    """What came of the commands of a batch that passed, and the last entry at its end."""
 
     outcomes: Sequence[Outcome]
     replayed: bool
-    revision: str
+    upto: int
 
     def result(self, live: Live) -> BatchResult:
         """What its caller is told, put together when he asks: who imports a million lines wants none of it."""
-        told = (Result(revision=self.revision, **facts_of(live.name_of, one)) for one in self.outcomes)
-        return BatchResult(revision=self.revision, results=tuple(told), replayed=self.replayed)
+        revision = live.revision_of(self.upto)
+        told = (Result(revision=revision, **facts_of(live.name_of, one)) for one in self.outcomes)
+        return BatchResult(revision=revision, results=tuple(told), replayed=self.replayed)
 
 
 @dataclass(slots=True, eq=False)
@@ -315,17 +316,18 @@ class Committer:
                 submission.judged = len(submission.commands)
                 submission.stopped = True
                 return
-            revision = self._seal(group, judgement)
-            group.answers.append((submission, Answered(judgement.outcomes, judgement.replayed, revision)))
+            upto = self._seal(group, judgement)
+            group.answers.append((submission, Answered(judgement.outcomes, judgement.replayed, upto)))
 
-    def _seal(self, group: _Group, judgement: Judgement) -> str:
-        """Chain the entries of a batch; the revision at its end."""
-        seq, chain, _ = group.end
+    def _seal(self, group: _Group, judgement: Judgement) -> int:
+        """Chain the entries of a batch; the last entry there is then."""
+        entries = group.entries
+        seq, chain = (entries[-1].entry.seq, entries[-1].hash) if entries else (group.head.seq, group.head.hash)
         for draft in judgement.drafts:
             sealed = seal(draft.entry, chain, draft.content)
-            group.entries.append(sealed)
+            entries.append(sealed)
             seq, chain = draft.entry.seq, sealed.hash
-        return revision_token(self.live.name, seq, chain)
+        return seq
 
     async def _recall(self, group: _Group, taken: list[tuple[Submission, Sequence[Command]]]) -> None:
         """Find what the log, or the group under way, remembers of the idempotency keys that come now."""

@@ -29,6 +29,7 @@ from ledger.errors import (
     SeveralWithdrawals,
 )
 from ledger.model.command import RecordCommand, ReinstateCommand, RevokeCommand
+from ledger.model.reference import entry_number
 from ledger.validity.index import Index
 from ledger.validity.lookup import CONDEMNING, DEPENDENCY, ERASED, KIND_CODES, KIND_NAMES, NONE
 from ledger.validity.resolve import name_of, record_named, resolve
@@ -84,11 +85,6 @@ def resolve_superseded(index: Index, supersedes: Sequence[str]) -> tuple[int, ..
             )
         found.setdefault(key, seq)
     return tuple(found.values())
-
-
-def entry_number(ref: str) -> int | None:
-    """42 of `@42`; None for other references."""
-    return int(ref[1:]) if ref[:1] == "@" and ref[1:].isascii() and ref[1:].isdigit() else None
 
 
 # -- recording: laws 1 to 4 -------------------------------------------------------------------------------------------
