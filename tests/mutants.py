@@ -260,6 +260,34 @@ MUTANTS = [
         "index.release()",
         MACHINE,
     ),
+    Mutant(
+        "12 history: what fell since had fallen then",
+        "ledger/validity/verdicts.py",
+        "max(latest) < changes and max(newest) <= upto:",
+        "max(newest) <= upto:",
+        "tests/test_properties.py::test_the_index_agrees_with_the_oracle[0]",
+    ),
+    Mutant(
+        "12 history: a digest that was asked for outlives the entry that is undone",
+        "ledger/validity/index.py",
+        "self.digest_texts.forget(entries)",
+        "pass",
+        "tests/test_kept_causes.py::test_a_digest_that_was_asked_for_goes_with_the_entry_that_is_undone",
+    ),
+    Mutant(
+        "the queue: as much waits as comes",
+        "ledger/service/pacing.py",
+        "if most is not None and waiting + more > most:",
+        "if most is not None and waiting > 2 * most:",
+        "tests/test_pacing.py::test_what_is_refused_is_not_recorded_and_the_rest_is",
+    ),
+    Mutant(
+        "the queue: what failed keeps its place",
+        "ledger/service/pacing.py",
+        "self.commands -= commands",
+        "pass",
+        "tests/test_pacing.py::test_what_failed_or_was_refused_by_a_law_leaves_the_queue",
+    ),
 ]
 
 

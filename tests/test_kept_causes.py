@@ -52,6 +52,20 @@ def test_time_that_is_undone_takes_its_causes_along() -> None:
     assert cause(index, 3) == 4
 
 
+def test_a_digest_that_was_asked_for_goes_with_the_entry_that_is_undone() -> None:
+    """
+    a@2 is checked by its digest, and undone    -> another a@2 is checked by its own
+    """
+    index = Index()
+    index.apply(belief(1, "a"))
+    before = index.savepoint()
+    for digest in (digest_of(2), digest_of(3)):
+        index.apply(Belief(seq=2, batch=2, recorded_at_us=2 * SECOND, key="a", version=2, digest=digest))
+        assert Reader(index).check([f"a@{digest}"]) == [2]
+        index.rollback(before)
+    assert Reader(index).check([f"a@{DIGEST}"]) == [1]
+
+
 def test_what_fell_keeps_its_cause_through_what_comes_later() -> None:
     """
     e rests on a and b: a is revoked              -> because of @4
