@@ -277,8 +277,8 @@ MUTANTS = [
     Mutant(
         "the queue: as much waits as comes",
         "ledger/service/pacing.py",
-        "if most is not None and waiting + more > most:",
-        "if most is not None and waiting > 2 * most:",
+        "if most is not None and waiting >= most:",
+        "if most is not None and waiting >= 2 * most:",
         "tests/test_pacing.py::test_what_is_refused_is_not_recorded_and_the_rest_is",
     ),
     Mutant(

@@ -18,10 +18,11 @@ from ledger import AsyncLedger
 from ledger.errors import LedgerError, NotFound, Refused, Unavailable
 from ledger.model.entry import Head, Sealed
 from ledger.model.verdict import Report
-from ledger.service import committer
+from ledger.service import committer, interchange
 from ledger.store.base import NodeState
 from ledger.store.memory import MemoryStore
 from ledger.testing.clock import ManualClock
+from ledger.testing.line import Line
 from ledger.validity.oracle import Oracle
 
 
@@ -111,6 +112,76 @@ async def test_who_looks_once_is_paid_for_once(monkeypatch: pytest.MonkeyPatch) 
         assert shown == 8, "what is ahead was undone"
         assert fresh == ["d/3"]
         assert (await ledger.check(["d/7"])).fresh == ["d/7"]
+
+
+class Gate(Line):
+    """Another store, that takes nothing before it is told to."""
+
+    def __init__(self, beneath: MemoryStore) -> None:
+        super().__init__(beneath)
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
+        self.reached.set()
+        await self.go.wait()
+        await super().append(ledger, expects, entries, states)
+
+
+async def test_an_import_is_whole_though_a_line_was_judged_refused_that_then_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    while a window commits, one of its lines has been judged refused: nothing is there that it rests on
+    another process is first, and records just that    -> judged anew, the line passes, and so does all behind it
+    """
+    monkeypatch.setattr(interchange, "WINDOW_LINES", 10)
+    monkeypatch.setattr(interchange, "READ_LINES", 10)
+    beneath = MemoryStore()
+    gate = Gate(beneath)
+    lines = (orjson.dumps(document(number, because=[["x"]] if number == 4 else [])) for number in range(25))
+    async with AsyncLedger.open(gate) as one, AsyncLedger.open(beneath) as two:
+        importing = asyncio.create_task(one.import_lines(lines))
+        await gate.reached.wait()
+        await asyncio.sleep(0.05)  # all that can be judged ahead is
+        await two.record("dependency", 1, key="x")
+        gate.go.set()
+        report = await importing
+        assert report.outcomes == {"recorded": 25}
+        assert len((await one.check([f"d/{number}" for number in range(25)])).fresh) == 25
+
+
+class Jammed(MemoryStore):
+    """Another process is first once, and then to let others write again fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beaten = False
+        self.releasing = asyncio.Event()
+
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
+        if not self.beaten:
+            self.beaten = True
+            await intrude(self, ledger)
+        await super().append(ledger, expects, entries, states)
+
+    async def release(self) -> None:
+        self.releasing.set()
+        await turns()
+        raise Unavailable("disk I/O error")
+
+
+async def test_nobody_waits_for_ever_when_the_store_cannot_let_go() -> None:
+    """Who comes just then is answered all the same."""
+    store = Jammed()
+    async with asyncio.timeout(10), AsyncLedger.open(store) as ledger:
+        await ledger.record("dependency", 1, key="d/1")
+        await store.releasing.wait()
+        await ledger.record("dependency", 2, key="d/2")
+        assert (await ledger.check(["d/1", "d/2"])).withheld == []
 
 
 def _groups_of(size: int) -> Any:

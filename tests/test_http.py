@@ -327,6 +327,7 @@ class TestErrors:
     async def test_of_paths_and_methods(self, service: Service) -> None:
         problem(await service.client.get("/nowhere"), 404, "no_such_route")
         problem(await service.client.get("/v1/ledgers/a/b/freshness"), 404, "no_such_route")
+        problem(await service.client.post("/v1/ledgers//commands", json={}), 404, "no_such_route")
         assert (
             "POST"
             in problem(await service.client.get("/v1/ledgers/main/freshness"), 405, "method_not_allowed")["message"]

@@ -117,20 +117,20 @@ async def test_who_is_back_at_once_or_has_few_beside_him_shares_with_all(
 # -- the queue --------------------------------------------------------------------------------------------------------
 
 
-def test_a_queue_takes_what_it_has_room_for() -> None:
+def test_a_queue_is_full_by_what_waits_in_it() -> None:
     queue = Queue("main", WriteLimits(queue_commands_max=10, queue_chars_max=1_000))
     queue.admit(9, 100)
-    queue.admit(1, 900)
-    with pytest.raises(Overloaded, match=r"10 commands wait .* \(LEDGER_QUEUE_COMMANDS_MAX\)") as told:
+    queue.admit(1_000, 800)  # else it could never be recorded beside others
+    with pytest.raises(Overloaded, match=r"1,009 commands wait .* 10 may \(LEDGER_QUEUE_COMMANDS_MAX\)") as told:
         queue.admit(1, 0)
     assert told.value.retry
     assert told.value.details == {"ledger": "main", "limit": 10}
-    queue.release(1, 0)
-    with pytest.raises(Overloaded, match="LEDGER_QUEUE_CHARS_MAX"):
+    queue.release(1_000, 0)
+    queue.admit(0, 200)  # what brings no command is let in
+    with pytest.raises(Overloaded, match=r"1,100 characters wait .* \(LEDGER_QUEUE_CHARS_MAX\)"):
         queue.admit(1, 1)
-    queue.release(9, 1_000)
-    queue.admit(1_000, 1_000_000)  # alone: else it could never be recorded
-    assert queue.commands == 1_000
+    queue.release(9, 1_100)
+    assert (queue.commands, queue.chars) == (0, 0)
 
 
 async def test_what_is_refused_is_not_recorded_and_the_rest_is() -> None:

@@ -18,14 +18,24 @@ from ledger.api.logs import Log
 from ledger.api.metrics import Metrics
 from ledger.api.problems import Problem, problem
 from ledger.api.security import LONG_ROUTES, OPEN_PATHS
-from ledger.errors import Internal, LedgerError, Malformed, MethodNotAllowed, NoSuchRoute, Starting, Stopping, TimedOut
+from ledger.errors import (
+    Internal,
+    LedgerError,
+    Malformed,
+    MethodNotAllowed,
+    NoSuchRoute,
+    Overloaded,
+    Starting,
+    Stopping,
+    TimedOut,
+)
 from ledger.settings import Settings
 
 CLIENT_GONE = 499
 """Nobody hears the answer; the status that proxies write into their logs then."""
 
-PASSING = (Starting, Stopping)
-"""Said once of the whole service, not of each request that came meanwhile."""
+PASSING = (Overloaded, Starting, Stopping)
+"""Of the whole service and not of one request: said once, or shown by its figures."""
 
 ELSEWHERE = "other"
 """The route of what has none: paths that people invent are no label of a metric."""

@@ -92,7 +92,7 @@ class Shortcut:
         path = scope.get("path", "")
         if path.startswith(_LEDGERS):
             name, _, word = path[len(_LEDGERS) :].partition("/")
-            if (route := self._routes.get(word)) is not None and scope.get("method") == "POST":
+            if name and (route := self._routes.get(word)) is not None and scope.get("method") == "POST":
                 scope["route"], scope["path_params"] = route, {"ledger": name}
                 return await route.app(scope, receive, send)
         return await self.app(scope, receive, send)

@@ -148,10 +148,10 @@ class Asking(
         self.heard(told.revision)
         clock_us = parse_moment(told.clock)
         if len(sent) == len(asked):
-            return Report(told.revision, clock_us, asked, told.verdicts)
+            return Report(told.revision, clock_us, asked, tuple(told.verdicts))
         verdicts = iter(told.verdicts)
-        found = [next(verdicts) if _is_text(ref) else Verdict(str(ref), UNKNOWN, "malformed") for ref in asked]
-        return Report(told.revision, clock_us, asked, found)
+        found = (next(verdicts) if _is_text(ref) else Verdict(str(ref), UNKNOWN, "malformed") for ref in asked)
+        return Report(told.revision, clock_us, asked, tuple(found))
 
     def why(
         self, ref: str, *, max_age_s: float | None = None, at: str | None = None, at_least: str | None = None

@@ -20,7 +20,7 @@ from tenacity.wait import wait_random_exponential
 from ledger.client.address import Place
 from ledger.client.exchange import EVENTS, Answer, Request, Steps, Waiting
 from ledger.client.trouble import Passing, answer_of, translated
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, Overloaded
 from ledger.model.lines import Splitter
 
 T = TypeVar("T")
@@ -46,7 +46,8 @@ class Call:
 
     request: Request
     ends_s: float
-    reached: bool = False  # a try came as far as the other side; what it asked for may be done
+    reached: bool = False  # a try came as far as the other side
+    in_doubt: bool = False  # what it asked for may be done
     told: LedgerError | None = None  # what the other side said last, if it said why not
 
     @property
@@ -113,6 +114,7 @@ class Wire:
                 yield
         except Passing as passing:
             call.reached = call.reached or passing.reached
+            call.in_doubt = call.in_doubt or (passing.reached and not isinstance(passing.error, Overloaded))
             raise
 
     def answer(self, call: Call, response: httpx.Response, body: bytes) -> Answer:
@@ -121,12 +123,13 @@ class Wire:
             return answer_of(self.place.root, response.status_code, response.headers, body)
         except Passing as passing:
             call.told = passing.error
+            call.in_doubt = call.in_doubt or not isinstance(passing.error, Overloaded)
             raise
 
     def given_up(self, call: Call, passing: Passing) -> LedgerError:
         """What to tell of trouble that did not pass; of a write, how to learn what became of it."""
         error, key = call.told or passing.error, call.request.key
-        if key is None or not call.reached:
+        if key is None or not call.in_doubt:
             return error
         message = f"{error.message}; it may be recorded: the same again under the key {key!r} tells"
         return type(error)(message, **{**error.details, "idempotency_key": key})
@@ -166,11 +169,7 @@ class Engine:
             step = next(steps)
             while True:
                 try:
-                    came = (
-                        step.function()
-                        if isinstance(step, Waiting)
-                        else self._tried(self.wire.call(step), self._answered)
-                    )
+                    came = self._taken(step)
                 except Exception as error:
                     step = steps.throw(error)
                 else:

@@ -62,7 +62,7 @@ class Report(msgspec.Struct, frozen=True, gc=False):
     revision: str
     clock_us: int
     refs: Sequence[str]
-    found: Sequence[Found]
+    found: tuple[Found, ...]
 
     @property
     def clock(self) -> str:

@@ -19,7 +19,7 @@ import msgspec
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from ledger.clock import Clock
-from ledger.errors import HeadMoved, LedgerError, Unavailable
+from ledger.errors import HeadMoved, LedgerError, StoreError, Unavailable
 from ledger.model.command import BatchCommand, Command
 from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, seal
 from ledger.model.result import BatchResult, Result
@@ -145,7 +145,7 @@ class Committer:
         self._waiting: deque[Submission] = deque()
         self._task: asyncio.Task[None] | None = None
         self._enough: asyncio.Future[None] | None = None  # is set when as many wait as are waited for
-        self._wanted = SLICE_COMMANDS
+        self._wanted: Callable[[], bool] = self._a_slice_waits  # tells whether it is to be set
         self._held = False  # whether others may have to wait for us
         self._gathering: _Group | None = None  # being judged
         self._committing: _Group | None = None
@@ -163,12 +163,14 @@ class Committer:
         Raises Overloaded when too much waits already.
         """
         submission = Submission(commands, follows=follows)
-        if commands and not submission.blocked:
+        # What is only judged refused may be judged anew, if its commit does not land.
+        in_vain = submission.blocked and follows is not None and follows.done.done()
+        if commands and not in_vain:
             submission.size, submission.chars = sum(map(_size, commands)), sum(map(_chars, commands))
             self.queue.admit(submission.size, submission.chars)
             self._waiting.append(submission)
             self.pace.came()
-            if self._enough is not None and not self._enough.done() and self._wait(self._wanted):
+            if self._enough is not None and not self._enough.done() and self._wanted():
                 self._enough.set_result(None)
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._run())
@@ -190,10 +192,16 @@ class Committer:
 
     async def _run(self) -> None:
         while self._waiting:
-            await self._commit_waiting()
+            try:
+                await self._commit_waiting()
+            except Exception as error:  # nobody waits for ever for what nobody foresaw
+                self.live.void()
+                self._gathering = self._committing = None
+                self._fail(set(self._waiting), error)
             if self._held:
                 self._held = False
-                await self.store.release()
+                with contextlib.suppress(StoreError):  # the next append begins anew in any case
+                    await self.store.release()
 
     async def _commit_waiting(self) -> None:
         commit: asyncio.Task[None] | None = None
@@ -205,7 +213,7 @@ class Committer:
                 await self._judge_slice()
                 await asyncio.sleep(0)
             elif commit is not None and not commit.done() and not full:
-                await self._until_waiting(SLICE_COMMANDS, commit)
+                await self._until(self._a_slice_waits, commit)
             elif commit is not None:
                 await self._settle(commit)
                 commit = None
@@ -215,14 +223,20 @@ class Committer:
 
     async def _until_enough_are_back(self) -> None:
         """Until as many wait as shall share the next commit, but not long."""
-        if not self._wait(enough := self.pace.sharing(len(self._waiting))):
-            await self._until_waiting(enough, timeout=self.pace.patience_s)
+        enough = self.pace.sharing(len(self._waiting))
+        if len(self._waiting) < enough:
+            await self._until(lambda: len(self._waiting) >= enough, timeout=self.pace.patience_s)
 
-    async def _until_waiting(self, number: int, *others: asyncio.Future[None], timeout: float | None = None) -> None:
-        """Until so many commands wait to be judged, or one of the others is done, or the time is over."""
-        self._enough, self._wanted = asyncio.get_running_loop().create_future(), number
+    async def _until(
+        self, wanted: Callable[[], bool], *others: asyncio.Future[None], timeout: float | None = None
+    ) -> None:
+        """Until enough wait, or one of the others is done, or the time is over."""
+        self._enough, self._wanted = asyncio.get_running_loop().create_future(), wanted
         await asyncio.wait((self._enough, *others), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         self._enough = None
+
+    def _a_slice_waits(self) -> bool:
+        return self._wait(SLICE_COMMANDS)
 
     def _wait(self, number: int) -> bool:
         """Whether so many commands wait to be judged."""
@@ -422,6 +436,7 @@ class Committer:
 
     async def _append(self, head: Head, group: _Group) -> None:
         """Commit. A lost acknowledgement is resolved by reading the hash at the expected place."""
+        began_s = time.monotonic()
         append = partial(self.store.append, self.live.name, head, group.entries, group.states)
         try:
             return await append()
@@ -429,7 +444,7 @@ class Committer:
             pass  # it may have landed all the same
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
-            stop=stop_after_delay(UNAVAILABLE_AFTER_S),
+            stop=stop_after_delay(max(UNAVAILABLE_AFTER_S - (time.monotonic() - began_s), 0.0)),
             wait=wait_random_exponential(multiplier=FIRST_PAUSE_S, max=1.0),
             reraise=True,
         )

@@ -131,6 +131,7 @@ async def _answer_window(ledger: LedgerService, window: _Window, tally: Tally, p
     if submission.refusal is not None:
         submission.refusal.at(line=window.lines[len(submission.answers)])
         raise submission.refusal
+    assert submission.settled, "lines were passed over"  # what follows a refusal is not asked for
 
 
 async def _commit_atomic(

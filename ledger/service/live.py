@@ -62,7 +62,8 @@ class Live:
         if seq != told:
             mark = bytes(self._chain[seq * MARK_BYTES : (seq + 1) * MARK_BYTES])
             revision = revision_token(self.name, seq, mark)
-            self._revision = seq, revision
+            if mark:  # else it is not known here, or not any more
+                self._revision = seq, revision
         return revision
 
     @property

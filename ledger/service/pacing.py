@@ -105,30 +105,31 @@ class Queue:
         self.ledger = ledger
         self.limits = limits
         self.commands = 0
-        self._chars = 0
+        self.chars = 0
 
     def admit(self, commands: int, chars: int) -> None:
-        """Let so much wait. What is too much for an empty queue is let in alone. Raises Overloaded."""
-        if self.commands:
-            self._check(
-                self.commands, commands, self.limits.queue_commands_max, "commands", "LEDGER_QUEUE_COMMANDS_MAX"
-            )
-            self._check(
-                self._chars, chars, self.limits.queue_chars_max, "characters of content", "LEDGER_QUEUE_CHARS_MAX"
-            )
+        """Let so much wait. By what waits already, not by what comes: else what is large would never find room.
+
+        Raises Overloaded.
+        """
+        if commands:
+            limits = self.limits
+            _check_room(self.ledger, self.commands, limits.queue_commands_max, "commands", "LEDGER_QUEUE_COMMANDS_MAX")
+            _check_room(self.ledger, self.chars, limits.queue_chars_max, "characters", "LEDGER_QUEUE_CHARS_MAX")
         self.commands += commands
-        self._chars += chars
+        self.chars += chars
 
     def release(self, commands: int, chars: int) -> None:
         """So much has its answer."""
         self.commands -= commands
-        self._chars -= chars
+        self.chars -= chars
 
-    def _check(self, waiting: int, more: int, most: int | None, what: str, setting: str) -> None:
-        if most is not None and waiting + more > most:
-            raise Overloaded(
-                f"{waiting:,} {what} wait to be recorded in {self.ledger!r}, of {most:,} that may ({setting}); nothing "
-                f"of this was recorded, send it again in a moment",
-                ledger=self.ledger,
-                limit=most,
-            )
+
+def _check_room(ledger: str, waiting: int, most: int | None, what: str, setting: str) -> None:
+    if most is not None and waiting >= most:
+        raise Overloaded(
+            f"{waiting:,} {what} wait to be recorded in {ledger!r}, and {most:,} may ({setting}); nothing of this was "
+            "recorded, send it again in a moment",
+            ledger=ledger,
+            limit=most,
+        )

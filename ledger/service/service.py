@@ -321,7 +321,7 @@ class LedgerService:
     ) -> Report:
         with self.live.durable:
             reader = self._reader(max_age_s, at)
-            found = [Verdict(str(ref), UNKNOWN, "behind") for ref in refs] if behind else reader.check(refs)
+            found = tuple(Verdict(str(ref), UNKNOWN, "behind") for ref in refs) if behind else reader.check(refs)
             return Report(self.live.revision_of(reader.index.upto), reader.index.clock_us, refs, found)
 
     # What follows answers as of now, or `at` a revision or a moment (RFC 3339) as it would have then. All of it may

@@ -42,18 +42,18 @@ class Reader:
         # Causes depend on the cutoff, which moves with the clock; without one the index knows how long they hold.
         self._causes: dict[int, int] = {} if max_age_us is not None else index.causes
 
-    def check(self, refs: Sequence[str]) -> Sequence[Found]:
+    def check(self, refs: Sequence[str]) -> tuple[Found, ...]:
         """The verdict of each reference in the order asked, a fresh one as its seq. Never raises for a reference."""
         index = self.index
         if self.cutoff_us is None and isinstance(index, Index):
             return self._check_now(index, refs)
         if self.cutoff_us is None and isinstance(index, Past):
             return self._check_then(index, refs)
-        return [self.verdict(ref) for ref in refs]
+        return tuple(map(self.verdict, refs))
 
     # The hot path, written out for now and for then, so that a check of now pays nothing for the past.
 
-    def _check_now(self, index: Index, refs: Sequence[str]) -> Sequence[Found]:
+    def _check_now(self, index: Index, refs: Sequence[str]) -> tuple[Found, ...]:
         if _are_keys(refs):
             try:
                 return self._check_keys(index, refs)
@@ -80,9 +80,9 @@ class Reader:
             except (KeyError, AttributeError, TypeError):
                 pass
             found.append(self.verdict(ref))
-        return found
+        return tuple(found)
 
-    def _check_keys(self, index: Index, refs: Sequence[str]) -> Sequence[Found]:
+    def _check_keys(self, index: Index, refs: Sequence[str]) -> tuple[Found, ...]:
         """The same for keys alone, column by column: half the time of a loop. Raises KeyError if one is none."""
         editions = itemgetter(*itemgetter(*refs)(index.keys))(index.current)
         at_each = itemgetter(*editions)
@@ -90,12 +90,12 @@ class Reader:
         newest: tuple[int, ...] = at_each(index.newest)
         if all(stand) and NONE not in editions:
             return newest
-        return [
+        return tuple(
             seq if valid and edition != NONE else self.verdict(ref)
             for ref, edition, valid, seq in zip(refs, editions, stand, newest, strict=True)
-        ]
+        )
 
-    def _check_then(self, past: Past, refs: Sequence[str]) -> Sequence[Found]:
+    def _check_then(self, past: Past, refs: Sequence[str]) -> tuple[Found, ...]:
         """The same of a past one: what is valid now and has not changed since was so then."""
         index = past.today
         if _are_keys(refs):
@@ -122,9 +122,9 @@ class Reader:
             except (KeyError, AttributeError, TypeError):
                 pass
             found.append(self.verdict(ref))
-        return found
+        return tuple(found)
 
-    def _check_keys_then(self, past: Past, index: Index, refs: Sequence[str]) -> Sequence[Found]:
+    def _check_keys_then(self, past: Past, index: Index, refs: Sequence[str]) -> tuple[Found, ...]:
         editions = itemgetter(*itemgetter(*refs)(index.keys))(index.current)
         at_each = itemgetter(*editions)
         stand, latest = at_each(index.valid), at_each(index.changes.last)
@@ -132,10 +132,10 @@ class Reader:
         changes, upto = past.changes, past.upto
         if all(stand) and NONE not in editions and max(latest) < changes and max(newest) <= upto:
             return newest
-        return [
+        return tuple(
             seq if valid and edition != NONE and change < changes and seq <= upto else self.verdict(ref)
             for ref, edition, valid, change, seq in zip(refs, editions, stand, latest, newest, strict=True)
-        ]
+        )
 
     def verdict(self, ref: str) -> Verdict:
         """What the ledger says of one reference; unknown, never an error, for what cannot be resolved."""
