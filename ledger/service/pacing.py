@@ -13,7 +13,7 @@ GROUP_COMMANDS_MAX = 1_000
 GROUP_COMMANDS_MIN = 10
 """What it takes at least, however often another process was first: they are judged in less time than a commit takes."""
 
-TARGET_S = 0.25
+TARGET_S = 0.5
 """What a commit may take, unless told otherwise; of those that take longer the next are smaller. Who waits for an
 answer waits for the commit under way and his own."""
 
