@@ -61,9 +61,9 @@ def test_a_digest_that_was_asked_for_goes_with_the_entry_that_is_undone() -> Non
     before = index.savepoint()
     for digest in (digest_of(2), digest_of(3)):
         index.apply(Belief(seq=2, batch=2, recorded_at_us=2 * SECOND, key="a", version=2, digest=digest))
-        assert Reader(index).check([f"a@{digest}"]) == [2]
+        assert Reader(index).check([f"a@{digest}"]) == (2,)
         index.rollback(before)
-    assert Reader(index).check([f"a@{DIGEST}"]) == [1]
+    assert Reader(index).check([f"a@{DIGEST}"]) == (1,)
 
 
 def test_what_fell_keeps_its_cause_through_what_comes_later() -> None:
