@@ -50,6 +50,11 @@ class Call:
     in_doubt: bool = False  # what it asked for may be done
     told: LedgerError | None = None  # what the other side said last, if it said why not
 
+    def came_to(self, passing: Passing) -> None:
+        """A try failed in a way that may pass."""
+        self.reached |= passing.reached
+        self.in_doubt |= passing.reached and not isinstance(passing.error, Overloaded)
+
     @property
     def left_s(self) -> float:
         return max(self.ends_s - time.monotonic(), 0.001)
@@ -113,8 +118,7 @@ class Wire:
             with translated(self.place.root):
                 yield
         except Passing as passing:
-            call.reached = call.reached or passing.reached
-            call.in_doubt = call.in_doubt or (passing.reached and not isinstance(passing.error, Overloaded))
+            call.came_to(passing)
             raise
 
     def answer(self, call: Call, response: httpx.Response, body: bytes) -> Answer:
@@ -123,7 +127,7 @@ class Wire:
             return answer_of(self.place.root, response.status_code, response.headers, body)
         except Passing as passing:
             call.told = passing.error
-            call.in_doubt = call.in_doubt or not isinstance(passing.error, Overloaded)
+            call.came_to(passing)
             raise
 
     def given_up(self, call: Call, passing: Passing) -> LedgerError:

@@ -124,7 +124,7 @@ class RecordCommand(_Command, frozen=True, tag="record"):
         if self.restate and self.amends is not None:
             raise Malformed("restate starts a new edition, amends joins one: give one of them")
         for number, premises in enumerate(self.because):
-            if not all(map(names_entry, premises)):  # most do, in logs that were exported
+            if not all(map(names_entry, premises)):  # as in logs that were exported: no field needs a name then
                 _check_refs(f"because.{number}", premises)
         _check_refs("cites", self.cites)
         _check_refs("supersedes", self.supersedes)
@@ -369,7 +369,8 @@ def _check(field: str, check: Callable[[T], R], value: T) -> R:
 
 def _check_refs(field: str, refs: Iterable[str]) -> None:
     for number, ref in enumerate(refs):
-        _check(f"{field}.{number}", parse_reference, ref)
+        if not names_entry(ref):
+            _check(f"{field}.{number}", parse_reference, ref)
 
 
 def _check_name(name: str) -> str:
