@@ -27,7 +27,7 @@ def measure(run: Run) -> Iterator[Row]:
         ledger, held = _traced(partial(Ledger.open, run.in_memory(size)))
         with ledger:
             index = ledger._ledger._service.live.index
-            texts = sum(map(sys.getsizeof, index.keys)) + sum(map(sys.getsizeof, index.requests))
+            texts = sum(map(sys.getsizeof, index.keys)) + sum(map(sys.getsizeof, index.requests.recent))
             keys = list(index.key_names)
         _, floor = _traced(partial(_numbered, keys, size))
         each = (held - texts) / size

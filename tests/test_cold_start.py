@@ -101,6 +101,9 @@ def hold_together(log: Sequence[Entry], dice: random.Random, pages: Sequence[int
             each.advance(now_us)
             many.advance(now_us)
         alone, together = told(each), told(many)
+        answered = {one.idempotency_key: (entry.seq,) for entry in log[:start] for one in entry.requests}
+        keys = answered.keys() - {None}
+        assert each.requests.find(keys) == many.requests.find(keys) == {key: answered[key] for key in keys}
         assert together == alone, [name for name in alone if together[name] != alone[name]]
         for index in (each, many):
             for seq in index.newest_of_key:

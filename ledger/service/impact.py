@@ -28,8 +28,9 @@ async def foreseen(
     if limit < 0:
         raise Malformed(f"limit is not negative, and {limit} is", field="limit")
     keys, known = set(idempotency_keys(command)), dict[str, Remembered]()
-    while live.answered(keys - known.keys()):  # others may be answered while these are read
-        known |= await recalled(store, live, keys - known.keys())
+    looked = dict[str, tuple[int, ...]]()
+    while (answered := live.answered(keys)) != looked:  # others may be answered while these are read
+        looked, known = answered, await recalled(store, live, keys)
     with live.supposing(clock()) as index:
         judge = Judge(index, index.clock_us, known)
         judge.note_expiries()

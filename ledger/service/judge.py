@@ -128,6 +128,11 @@ class Judge:
             )
         return found
 
+    def answered(self, idempotency_key: str) -> int:
+        """The entry that answers a key: of the log, of what is judged on top of it, or of this very batch; or 0."""
+        found = self.remembered.get(idempotency_key)
+        return found.entry if found is not None else self.index.requests.recent.get(idempotency_key, 0)
+
     def _remember(self, judgement: Judgement) -> None:
         """A later batch of the same group may repeat a command of this one."""
         batch = judgement.entries
@@ -364,7 +369,7 @@ class _Batch:
         was_wrong = index.flags[edition] & WRONG_FROM_BIRTH
         fields = {
             "targets": (target,),
-            "lifts": laws.lifted(index, command, target),
+            "lifts": laws.lifted(index, command, target, self.parent.answered),
             "reason": command.reason,
         }
         outcome = self.drafts.write(

@@ -5,7 +5,7 @@ Numbers are those of docs/laws.md. Premises come as tuples of versions (seq); wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -267,8 +267,11 @@ def erasure(index: Index, target: int) -> Erasure:
     return Erasure(tuple(erased.values()), tuple(gone))
 
 
-def lifted(index: Index, command: ReinstateCommand, target: int) -> tuple[int, ...]:
-    """The withdrawals (and supersessions, if named) a reinstatement lifts."""
+def lifted(index: Index, command: ReinstateCommand, target: int, answered: Callable[[str], int]) -> tuple[int, ...]:
+    """The withdrawals (and supersessions, if named) a reinstatement lifts.
+
+    `answered` tells which entry answers an idempotency key; 0 if none does.
+    """
     on_support = target in index.added
     edition = index.edition[target]
     withdrawals = index.support_withdrawals.get(target, ()) if on_support else index.withdrawals.get(edition, ())
@@ -276,7 +279,7 @@ def lifted(index: Index, command: ReinstateCommand, target: int) -> tuple[int, .
     standing = {one.seq: one.flag for one in withdrawals}
     overtaken = {one.seq for one in supersessions}
     name = name_of(index, target)
-    lifts = tuple(dict.fromkeys(_lift_named(index, text) for text in command.lifts))
+    lifts = tuple(dict.fromkeys(_lift_named(text, answered) for text in command.lifts))
     if not lifts:
         _check_only_one(name, list(standing), overtaken)
         lifts = tuple(standing)
@@ -302,13 +305,13 @@ def _check_only_one(name: str, standing: list[int], overtaken: set[int]) -> None
         raise NothingToLift(f"no withdrawal stands on {name}{hint}", field="target")
 
 
-def _lift_named(index: Index, text: str) -> int:
+def _lift_named(text: str, answered: Callable[[str], int]) -> int:
     """`@31`, or the idempotency key of the command that made it."""
     number = entry_number(text)
     if number is not None:
         return number
-    seq = index.requests.get(text)
-    if seq is None:
+    seq = answered(text)
+    if not seq:
         raise NotFound(f"no command with the idempotency key {text!r} is known", field="lifts")
     return seq
 

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import TracebackType
 
@@ -172,6 +172,7 @@ class Live:
                 except ValueError as error:  # a digest that is none
                     self._forget_all()
                     raise unreadable(self.name, first.seq - 1, error) from error
+                index.requests.settle(last.seq)
                 self.head = index.head = Head(last.seq, stretch.hash_of(-1), last.recorded_at_us)
                 self._chain += stretch.marks
                 self._overtake(stretch)
@@ -207,11 +208,11 @@ class Live:
         """The last entry judged, durable or not: what comes next is judged on top of it."""
         return head_after(self._ahead[-1]) if self._ahead else self.head
 
-    def answered(self, idempotency_keys: Iterable[str]) -> dict[str, int]:
-        """Which of these keys the durable log remembers, and the entries that do."""
+    def answered(self, idempotency_keys: Collection[str]) -> dict[str, tuple[int, ...]]:
+        """Which of these keys the durable log may remember, and the entries that do if it does."""
         with self._lock:
-            requests, upto = self.index.requests, self.head.seq
-            return {key: requests[key] for key in idempotency_keys if 0 < requests.get(key, 0) <= upto}
+            found, upto = self.index.requests.find(idempotency_keys), self.head.seq
+            return {key: entries for key, entries in found.items() if entries[0] <= upto}
 
     @contextmanager
     def judging(self, now_us: int) -> Iterator[Index]:

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from ledger.model.command import BatchCommand, Command
+from ledger.model.command import BatchCommand, Command, ReinstateCommand
 from ledger.model.entry import Entry
+from ledger.model.reference import names_entry
 from ledger.service.judge import Remembered
 from ledger.service.live import Live
 from ledger.store.base import Store
 
 
 def idempotency_keys(command: Command) -> list[str]:
-    """Those that a command brings, and what it holds."""
+    """Those that a command brings or names, and what it holds."""
     own = [command.idempotency_key] if command.idempotency_key is not None else []
     if isinstance(command, BatchCommand):
-        own += [one.idempotency_key for one in command.commands if one.idempotency_key is not None]
+        own += [key for one in command.commands for key in idempotency_keys(one)]
+    elif isinstance(command, ReinstateCommand):
+        own += [name for name in command.lifts if not names_entry(name)]
     return own
 
 
 async def recalled(store: Store, live: Live, keys: Set[str]) -> dict[str, Remembered]:
     """What was answered under those of these keys that the durable log knows."""
     found: dict[str, Remembered] = {}
-    for key, seq in live.answered(keys).items():
-        batch = await _batch_of(store, live.name, seq)
-        entry = batch[seq - batch[0].seq]
-        request = next(request for request in entry.requests if request.idempotency_key == key)
-        found[key] = Remembered(seq, request, batch)
+    for key, entries in live.answered(keys).items():
+        for seq in entries:  # one of them at most says that it answers this very key
+            batch = await _batch_of(store, live.name, seq)
+            for request in batch[seq - batch[0].seq].requests:
+                if request.idempotency_key == key:
+                    found[key] = Remembered(seq, request, batch)
     return found
 
 

@@ -501,14 +501,15 @@ class LedgerService:
         from ledger.service.recall import recalled
         from ledger.service.withdrawal import told, withdrawal
 
-        known = await recalled(self.store, self.live, {idempotency_key} if idempotency_key is not None else set())
+        named = {idempotency_key} if idempotency_key is not None else set()
+        known = await recalled(self.store, self.live, named)
         if known:  # answered before; what it revoked then says the log
             targets = [entry.targets[0] for one in known.values() for entry in one.batch if isinstance(entry, Event)]
         else:
             targets, _ = await self._to_withdraw(asked)
         names = [f"@{seq}" for seq in targets]
         result = await self.apply(await withdrawal(asked, names, plan=plan, idempotency_key=idempotency_key))
-        if result.replayed and not known and idempotency_key and self.live.answered([idempotency_key]):
+        if result.replayed and not known and await recalled(self.store, self.live, named):
             return await self.withdraw(asked, plan, idempotency_key=idempotency_key)  # it landed while this was planned
         return told(result)
 

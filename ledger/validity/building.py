@@ -103,9 +103,10 @@ def _digests(texts: list[str]) -> bytes:
 def _remember_requests(run: Run) -> None:
     keys = [request.idempotency_key for record in run.records for request in record.requests]
     seqs = [record.seq for record in run.records for _ in record.requests]
-    requests: dict[Any, int] = run.index.requests
-    requests.update(zip(keys, seqs, strict=True))
-    requests.pop(None, None)
+    named = [key for key in keys if key is not None]
+    if len(named) < len(keys):
+        seqs = [seq for seq, key in zip(seqs, keys, strict=True) if key is not None]
+    run.index.requests.add(named, seqs)
 
 
 def _append_entries(run: Run, digests: bytes) -> None:

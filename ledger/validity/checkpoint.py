@@ -35,7 +35,8 @@ class _Form(msgspec.Struct):
     unsettled: int
     lengths: dict[str, int]  # of the columns, in bytes
     key_names: list[str]
-    requests: list[str]
+    requests: dict[str, int]  # the newest; the others are columns
+    requests_seed: int
     added: dict[int, tuple[int, int]]
     supersedes: dict[int, tuple[int, ...]]
     noted: dict[int, bool]
@@ -52,7 +53,6 @@ class _Form(msgspec.Struct):
 
 _DICTS = ("added", "supersedes", "noted", "condemned", "acted_us")
 _FACTS = ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences")
-_REQUESTS = "requests by entry"
 
 
 class Snapshot(NamedTuple):
@@ -68,8 +68,7 @@ class Snapshot(NamedTuple):
 
 def snapshot(index: Index) -> Snapshot:
     """Copy an index, quickly: its owner holds the lock, and nothing is being judged on it."""
-    columns = {name: bytes(memoryview(column).cast("B")) for name, column in index.columns().items()}
-    columns[_REQUESTS] = array("i", index.requests.values()).tobytes()
+    columns = {name: bytes(memoryview(column).cast("B")) for name, column in _columns(index).items()}
     form = _Form(
         head=index.head,
         clock_us=index.clock_us,
@@ -77,7 +76,8 @@ def snapshot(index: Index) -> Snapshot:
         unsettled=index.unsettled,
         lengths={name: len(column) for name, column in columns.items()},
         key_names=index.key_names.copy(),
-        requests=list(index.requests),
+        requests=index.requests.recent.copy(),
+        requests_seed=index.requests.seed,
         timers=index.timers.copy(),
         due=index.due.copy(),
         **{name: getattr(index, name).copy() for name in _DICTS},
@@ -92,8 +92,7 @@ def restored(form: bytes, columns: memoryview) -> Index:
     index = Index()
     index.head, index.clock_us, index.latest_us = said.head, said.clock_us, said.latest_us
     index.unsettled = said.unsettled
-    entries = array("i")
-    known: dict[str, Any] = index.columns() | {_REQUESTS: entries}
+    known = _columns(index)
     if list(known) != list(said.lengths) or sum(said.lengths.values()) != len(columns):
         raise ValueError("it has other columns")
     for name, column in known.items():
@@ -102,7 +101,8 @@ def restored(form: bytes, columns: memoryview) -> Index:
         columns = columns[said.lengths[name] :]
     index.key_names += said.key_names
     index.keys.update(zip(said.key_names, range(len(said.key_names)), strict=True))
-    index.requests.update(zip(said.requests, entries, strict=True))
+    index.requests.recent.update(said.requests)
+    index.requests.seed = said.requests_seed
     index.timers += said.timers
     index.due |= said.due
     for name in _DICTS:
@@ -112,6 +112,10 @@ def restored(form: bytes, columns: memoryview) -> Index:
         fact.update(rare.now)
         fact.earlier.update(rare.earlier)
     return index
+
+
+def _columns(index: Index) -> dict[str, array[int] | bytearray]:
+    return {**index.columns(), **index.requests.columns()}
 
 
 def _rare(fact: Fact[Any]) -> Any:

@@ -49,6 +49,7 @@ from ledger.validity.lookup import (
     Supersession,
     Withdrawal,
 )
+from ledger.validity.requests import Requests
 from ledger.validity.texts import DigestTexts
 from ledger.validity.trail import WIDE, Fact, Timeline, Trail
 
@@ -181,7 +182,7 @@ class Index(Lookup):
         self.divergences: Fact[Divergence] = Fact()
         self.condemned: dict[int, int] = {}  # by key, how many of its editions are
         self.acted_us: dict[int, int] = {}  # by mutation's edition, when it was executed
-        self.requests: dict[str, int] = {}  # idempotency key -> entry that remembers it
+        self.requests = Requests()
 
         self.timers: list[tuple[int, int]] = []  # (moment, edition); may be out of date, `limits` decides
         self.due: set[int] = set()  # editions whose expiry is news, maybe
@@ -319,6 +320,7 @@ class Index(Lookup):
         assert self._journal is not None
         del self._journal[: upto.journal - self._settled]
         self._settled = upto.journal
+        self.requests.settle(upto.entries - 1)
 
     def release(self) -> None:
         """Stop journalling. Call after the outermost rollback."""
@@ -561,7 +563,7 @@ class Index(Lookup):
 
     def remember(self, idempotency_key: str, seq: int) -> None:
         """Know an idempotency key as answered by an entry."""
-        self._put(self.requests, idempotency_key, seq)
+        self._put(self.requests.recent, idempotency_key, seq)
 
     def _append_event(self, entry: Any, itself: bool = False) -> None:
         subject = self.subject[entry.targets[0]] if len(set(entry.targets)) == 1 else 0
