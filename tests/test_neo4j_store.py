@@ -13,6 +13,7 @@ from typing import Any
 
 import neo4j.exceptions
 import pytest
+from msgspec.structs import replace
 from neo4j_server import Neo4jServer
 
 import ledger.store.neo4j as neo4j_store
@@ -141,9 +142,9 @@ async def test_every_kind_of_entry_comes_back_byte_for_byte(store: Neo4jStore, l
     assert {one.entry.kind for one in page} == set(KINDS)
     await store.append(ledger_name, EMPTY, page)
     assert await store.read(ledger_name, 0, content=True) == page
-    assert await store.read(ledger_name, 0) == [one._replace(content=None) for one in page]
+    assert await store.read(ledger_name, 0) == [replace(one, content=None) for one in page]
     assert await store.pick(ledger_name, [14, 2, 99, 2], content=True) == [page[13], page[1], page[1]]
-    assert await store.pick(ledger_name, [3]) == [page[2]._replace(content=None)]
+    assert await store.pick(ledger_name, [3]) == [replace(page[2], content=None)]
     assert await store.head(ledger_name) == head_of(page)
     assert ledger_name in await store.ledgers()
 

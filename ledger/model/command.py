@@ -19,7 +19,15 @@ from ledger.errors import LedgerError, Malformed
 from ledger.model.canonical import SAFE_INTEGER, canonical_content, canonical_plain, digest_of_bytes
 from ledger.model.complaint import complaint, json_name
 from ledger.model.entry import RECORD_KINDS
-from ledger.model.reference import check_digest, check_key, check_name, is_plain_name, names_entry, parse_reference
+from ledger.model.reference import (
+    check_digest,
+    check_key,
+    check_name,
+    is_plain_key,
+    is_plain_name,
+    names_entry,
+    parse_reference,
+)
 
 REASON_CHARACTERS_MAX = 10_000
 
@@ -116,7 +124,8 @@ class RecordCommand(_Command, frozen=True, tag="record"):
                 "content is missing" if self.content is UNSET else "content and content_digest exclude each other"
             )
         if self.key is not None:
-            _check("key", check_key, self.key)
+            if not is_plain_key(self.key):
+                _check("key", check_key, self.key)
         elif self.kind == "dependency":
             raise Malformed("a dependency needs a key")
         elif self.restate or self.amends is not None or self.expects is not None:
@@ -126,8 +135,10 @@ class RecordCommand(_Command, frozen=True, tag="record"):
         for number, premises in enumerate(self.because):
             if not all(map(names_entry, premises)):  # as in logs that were exported: no field needs a name then
                 _check_refs(f"because.{number}", premises)
-        _check_refs("cites", self.cites)
-        _check_refs("supersedes", self.supersedes)
+        if self.cites:
+            _check_refs("cites", self.cites)
+        if self.supersedes:
+            _check_refs("supersedes", self.supersedes)
 
 
 class RevokeCommand(_Command, frozen=True, tag="revoke"):

@@ -192,7 +192,7 @@ for _kind in AnyEntry.__args__:
 RECORD_KINDS = tuple(name for name, kind in KINDS.items() if issubclass(kind, Record))
 
 
-class Sealed(NamedTuple):
+class Sealed(msgspec.Struct, frozen=True, gc=False):
     """An entry as the log keeps it: its exact bytes, its place in the chain, its content beside it."""
 
     entry: Entry

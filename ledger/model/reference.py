@@ -20,6 +20,7 @@ KEY_BYTES_MAX = 512
 
 _SELECTOR = re.compile(r"(.*)@(?:([0-9]+)|sha256:([0-9a-f]+))", re.ASCII | re.DOTALL)
 _PLAIN = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?", re.ASCII)
+_PLAIN_KEY = re.compile(r"[!-?A-~](?:[ -?A-~]{0,510}[!-?A-~])?", re.ASCII)
 _ENTRY = re.compile(r"@[0-9]{1,15}", re.ASCII)
 _LEDGER = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -37,6 +38,9 @@ class Reference(msgspec.Struct, frozen=True):
 
 is_plain_name = _PLAIN.fullmatch
 """Whether a text is a name like most: the quick half of `check_name`."""
+
+is_plain_key = _PLAIN_KEY.fullmatch
+"""Whether a text is a key like most: the quick half of `check_key`."""
 
 names_entry = _ENTRY.fullmatch
 """Whether a reference names an entry, like @42: then there is nothing else to check."""

@@ -20,7 +20,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from ledger.clock import Clock
 from ledger.errors import HeadMoved, LedgerError, StoreError, Unavailable
-from ledger.model.command import BatchCommand, Command
+from ledger.garbage import uncollected
+from ledger.model.command import BatchCommand, Command, RecordCommand
 from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, seal
 from ledger.model.result import BatchResult, Result
 from ledger.service.drafts import Outcome
@@ -37,7 +38,7 @@ from ledger.validity.verdicts import Reader
 GROUP_CHARS_MAX = 16_000_000
 """Content a commit collects at most: the server holds all of a transaction in its heap."""
 
-SLICE_COMMANDS = 250
+SLICE_COMMANDS = 500
 """Commands judged before others get their turn, about 10 ms; and how many must wait to be judged while a commit is
 under way: fewer are better judged together when it has ended, with those that come until then."""
 
@@ -97,7 +98,7 @@ class _Group:
 
     head: Head
     entries: list[Sealed] = field(default_factory=list)
-    states: list[NodeState] = field(default_factory=list)
+    states: Sequence[NodeState] | None = None  # when they are known
     answers: list[tuple[Submission, Answered]] = field(default_factory=list)
     refusals: list[tuple[Submission, LedgerError]] = field(default_factory=list)
     remembered: dict[str, Remembered] = field(default_factory=dict)  # by idempotency key; its own commands too
@@ -215,6 +216,8 @@ class Committer:
             elif commit is not None and not commit.done() and not full:
                 await self._until(self._a_slice_waits, commit)
             elif commit is not None:
+                if not commit.done() and self._gathering is not None:
+                    self._prepare(self._gathering)
                 await self._settle(commit)
                 commit = None
             elif self._gathering is not None:
@@ -301,7 +304,7 @@ class Committer:
 
     def _judge(self, group: _Group, taken: list[tuple[Submission, Sequence[Command]]]) -> None:
         """Apply the laws on top of what was judged before, durable or not."""
-        with self.live.judging(self.clock()) as index:
+        with uncollected(), self.live.judging(self.clock()) as index:
             if self.live.ahead != group.end:
                 # Another process wrote. The store will refuse the group, and all of it is judged anew.
                 group.room = 0
@@ -322,16 +325,14 @@ class Committer:
     def _judge_submission(
         self, judge: Judge, group: _Group, submission: Submission, commands: Sequence[Command]
     ) -> None:
-        for command in commands:
-            try:
-                judgement = judge.judge(command)
-            except LedgerError as error:
-                group.refusals.append((submission, error))
-                submission.judged = len(submission.commands)
-                submission.stopped = True
-                return
-            upto = self._seal(group, judgement)
-            group.answers.append((submission, Answered(judgement.outcomes, judgement.replayed, upto)))
+        try:
+            for judgement in judge.judge_each(commands):
+                upto = self._seal(group, judgement)
+                group.answers.append((submission, Answered(judgement.outcomes, judgement.replayed, upto)))
+        except LedgerError as error:
+            group.refusals.append((submission, error))
+            submission.judged = len(submission.commands)
+            submission.stopped = True
 
     def _seal(self, group: _Group, judgement: Judgement) -> int:
         """Chain the entries of a batch; the last entry there is then."""
@@ -353,13 +354,25 @@ class Committer:
 
     # -- committing ---------------------------------------------------------------------------------------------------
 
+    def _prepare(self, group: _Group) -> None:
+        """Let the store make ready for what is judged, and full, while it still commits the last."""
+        if group.entries:
+            group.states = self._states_of(group)
+            self.store.prepare(self.live.name, group.head, group.entries, group.states)
+
+    def _states_of(self, group: _Group) -> Sequence[NodeState]:
+        """The states its new records are born with, where the store shows them."""
+        if not self.store.shows_states:
+            return ()
+        with self.live.judging(self.clock()) as index:
+            return _states_of(index, group.entries)
+
     async def _commit(self, group: _Group) -> None:
         if not group.entries:
             await self._confirm(group.head)
             return
-        if self.store.shows_states:
-            with self.live.judging(self.clock()) as index:
-                group.states = _states_of(index, group.entries)
+        if group.states is None:
+            group.states = self._states_of(group)
         began_s = time.perf_counter()
         await self._append(group.head, group)
         seconds = time.perf_counter() - began_s
@@ -437,6 +450,7 @@ class Committer:
     async def _append(self, head: Head, group: _Group) -> None:
         """Commit. A lost acknowledgement is resolved by reading the hash at the expected place."""
         began_s = time.monotonic()
+        assert group.states is not None
         append = partial(self.store.append, self.live.name, head, group.entries, group.states)
         try:
             return await append()
@@ -483,6 +497,6 @@ def _size(command: Command) -> int:
 
 def _chars(command: Command) -> int:
     """How much content a command brings."""
-    if isinstance(command, BatchCommand):
-        return sum(map(_chars, command.commands))
-    return len(getattr(command, "content_form", None) or "")
+    if isinstance(command, RecordCommand):
+        return len(command.content_form or "")
+    return sum(map(_chars, command.commands)) if isinstance(command, BatchCommand) else 0

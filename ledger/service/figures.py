@@ -27,9 +27,9 @@ class Spread:
         self.sum = 0.0
         self._counts = [0] * (len(bounds) + 1)
 
-    def note(self, size: float) -> None:
-        self._counts[bisect_left(self.bounds, size)] += 1
-        self.sum += size
+    def note(self, size: float, times: int = 1) -> None:
+        self._counts[bisect_left(self.bounds, size)] += times
+        self.sum += size * times
 
     def up_to(self) -> Iterator[tuple[float, int]]:
         """(bound, how many were not over it), the last for all: infinity."""
@@ -61,6 +61,6 @@ class Figures:
         """A commit that went through, and how many editions fell or revived by each command of it."""
         self.commit_entries.note(entries)
         self.commit_s.note(seconds)
-        for outcome in outcomes:
-            if not outcome.replayed:
-                self.cascade_editions.note(outcome.fell.number + outcome.revived.number)
+        sizes = Counter(one.fell.number + one.revived.number for one in outcomes if not one.replayed)
+        for size, times in sizes.items():
+            self.cascade_editions.note(size, times)

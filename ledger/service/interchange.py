@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from ledger.clock import format_moment
 from ledger.errors import LedgerError, Refused
+from ledger.garbage import uncollected
 from ledger.model.command import Command
 from ledger.model.entry import (
     GENESIS,
@@ -37,7 +38,7 @@ from ledger.service.service import LedgerService
 WINDOW_LINES = 1_000
 WINDOWS_UNDER_WAY = 2
 """One that commits, and one that is judged meanwhile."""
-READ_LINES = 200
+READ_LINES = 500
 
 Progress = Callable[[int], None]
 
@@ -81,9 +82,10 @@ async def _commit_windows(
         if not read:
             break
         try:
-            for line in read:
-                if (command := parser.parse(line)) is not None:
-                    window.append((parser.number, command))
+            with uncollected():
+                for line in read:
+                    if (command := parser.parse(line)) is not None:
+                        window.append((parser.number, command))
         except LedgerError as error:
             stopped = error
         if len(window) >= WINDOW_LINES:

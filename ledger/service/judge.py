@@ -6,7 +6,8 @@ next command of the batch sees it. What is not durable yet, `live` undoes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -38,7 +39,7 @@ from ledger.service import laws
 from ledger.service.drafts import Change, Draft, Drafts, Outcome
 from ledger.service.laws import Premises
 from ledger.service.measuring import Measure
-from ledger.service.plain import is_plain, record_plain
+from ledger.service.plain import RUN_MIN, Run, is_plain, pays, plain_run, record_plain, record_run
 from ledger.validity.index import Index
 from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH
 from ledger.validity.resolve import name_of, record_named
@@ -46,11 +47,15 @@ from ledger.validity.verdicts import Reader
 
 
 class Remembered(msgspec.Struct, frozen=True, gc=False):
-    """A command answered before, and the entries of its batch."""
+    """A command answered before, by an entry of a batch."""
 
-    entry: int
+    entry: Entry
     request: Request
-    batch: Sequence[Entry]
+    others: Sequence[Entry] = ()  # of the batch, before that entry
+
+    @property
+    def batch(self) -> Sequence[Entry]:
+        return (*self.others, self.entry)
 
 
 class Judgement(msgspec.Struct, frozen=True, gc=False):
@@ -96,8 +101,26 @@ class Judge:
         self._remember(judgement)
         return judgement
 
+    def judge_each(self, commands: Sequence[Command]) -> Iterator[Judgement]:
+        """The same of one after another, up to the first that is refused. Raises as `judge` does."""
+        if len(commands) < RUN_MIN or not pays(self.index):
+            yield from map(self.judge, commands)
+            return
+        place = 0
+        while place < len(commands):
+            run = plain_run(self.index, islice(commands, place, None), self.remembered)
+            end = place + len(run.commands)
+            yield from self._judge_run(run) if end - place >= RUN_MIN else map(self.judge, commands[place:end])
+            yield from map(self.judge, commands[end : end + 1])  # what ended the run
+            place = end + 1
+
+    def _judge_run(self, run: Run) -> Iterator[Judgement]:
+        return map(self._plainly, run.commands, *record_run(self.index, run, self.now_us))
+
     def _judge_plain(self, command: RecordCommand) -> Judgement:
-        entry, outcome = record_plain(self.index, command, self.now_us)
+        return self._plainly(command, *record_plain(self.index, command, self.now_us))
+
+    def _plainly(self, command: RecordCommand, entry: Entry, outcome: Outcome) -> Judgement:
         judgement = Judgement((Draft(entry, command.content_form),), (outcome,))
         self._remember(judgement)
         return judgement
@@ -121,25 +144,26 @@ class Judge:
         if found is None:
             return None
         if found.request.digest != command.sent_digest or (found.request.position == WHOLE_BATCH) != whole:
+            entry = f"@{found.entry.seq}"
             raise IdempotencyConflict(
-                f"the idempotency key {command.idempotency_key!r} was used by another command (entry @{found.entry})",
+                f"the idempotency key {command.idempotency_key!r} was used by another command (entry {entry})",
                 field="idempotency_key",
-                entry=f"@{found.entry}",
+                entry=entry,
             )
         return found
 
     def answered(self, idempotency_key: str) -> int:
         """The entry that answers a key: of the log, of what is judged on top of it, or of this very batch; or 0."""
         found = self.remembered.get(idempotency_key)
-        return found.entry if found is not None else self.index.requests.recent.get(idempotency_key, 0)
+        return found.entry.seq if found is not None else self.index.requests.recent.get(idempotency_key, 0)
 
     def _remember(self, judgement: Judgement) -> None:
         """A later batch of the same group may repeat a command of this one."""
-        batch = judgement.entries
-        for entry in batch:
-            for request in entry.requests:
+        for place, draft in enumerate(judgement.drafts):
+            for request in draft.entry.requests:
                 if request.idempotency_key is not None:
-                    self.remembered[request.idempotency_key] = Remembered(entry.seq, request, batch)
+                    before = judgement.entries[:place] if place else ()
+                    self.remembered[request.idempotency_key] = Remembered(draft.entry, request, before)
 
 
 def _check_impact(now: str, expected: str | None) -> None:
@@ -191,7 +215,7 @@ class _Batch:
     def _judge_once(self, command: SingleCommand, position: int) -> Outcome:
         """Law 11: what was answered before is answered again, from the log or from this very batch."""
         if found := self.parent.recall(command):
-            return self._recollect(found.batch[found.entry - found.batch[0].seq], found.request)
+            return self._recollect(found.entry, found.request)
         twin = self._twin(command, position)
         if twin is None:
             return self._judge_single(command, position)

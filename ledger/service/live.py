@@ -268,9 +268,9 @@ class Live:
         # Nothing is ahead when a reader has read what the writer already brought in.
         if mark is None or not self._ahead or self._ahead[0] is not entries[0]:
             return False
-        for sealed in entries:
+        for _ in entries:
             self._ahead.popleft()
-            self._marks.pop(sealed.entry.seq, None)
+        self._marks = {seq: later for seq, later in self._marks.items() if seq > entries[-1].entry.seq}
         self.index.settle(mark)
         self._base, self.head = mark, mark.head
         self._chain += b"".join(sealed.hash[:MARK_BYTES] for sealed in entries)

@@ -27,10 +27,10 @@ async def recalled(store: Store, live: Live, keys: Set[str]) -> dict[str, Rememb
     found: dict[str, Remembered] = {}
     for key, entries in live.answered(keys).items():
         for seq in entries:  # one of them at most says that it answers this very key
-            batch = await _batch_of(store, live.name, seq)
-            for request in batch[seq - batch[0].seq].requests:
+            *before, entry = await _batch_of(store, live.name, seq)
+            for request in entry.requests:
                 if request.idempotency_key == key:
-                    found[key] = Remembered(seq, request, batch)
+                    found[key] = Remembered(entry, request, before)
     return found
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import NamedTuple
 
 from ledger.errors import Corrupt
+from ledger.garbage import uncollected
 from ledger.model.entry import HASH_BYTES, MARK_BYTES, Entry, open_envelopes
 from ledger.store.base import PAGE_ENTRIES, Collected, Store
 
@@ -85,7 +85,7 @@ def _ask(store: Store, ledger: str, after: int, upto: int) -> asyncio.Task[Colle
 def _opened(ledger: str, after: int, page: Collected) -> Stretch:
     """The entries of a page. Raises Corrupt when that is not what follows, entry by entry."""
     try:
-        with _uncollected():
+        with uncollected():
             entries = open_envelopes(page.envelopes)
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise unreadable(ledger, after, error) from error
@@ -96,21 +96,6 @@ def _opened(ledger: str, after: int, page: Collected) -> Stretch:
     if len(page.hashes) != HASH_BYTES * len(seqs):
         raise unreadable(ledger, after, "a chain hash is not whole")
     return Stretch(entries, page.hashes)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """What a page is made of is gone soon, and holds no circles: the garbage collector need not go through it.
-
-    It would twenty times a page, and again and again through all there is: some 8 % of a start from a million entries.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def unreadable(ledger: str, after: int, why: object) -> Corrupt:

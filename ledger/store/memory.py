@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from ledger.errors import HeadMoved, NoSuchLedger
 from ledger.model.entry import EMPTY, Head, Revocation, Sealed
 from ledger.model.tag import Tag
@@ -41,7 +43,7 @@ class MemoryStore(Store):
         for sealed in entries:
             if isinstance(sealed.entry, Revocation):
                 for seq in sealed.entry.erases:
-                    log[seq - 1] = log[seq - 1]._replace(content=None)
+                    log[seq - 1] = replace(log[seq - 1], content=None)
 
     async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
         upto = min(after + limit, len(self._logs.get(ledger, ())))
@@ -50,7 +52,7 @@ class MemoryStore(Store):
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         log = self._logs.get(ledger, [])
         found = [log[seq - 1] for seq in seqs if 0 < seq <= len(log)]
-        return found if content else [sealed._replace(content=None) for sealed in found]
+        return found if content else [replace(sealed, content=None) for sealed in found]
 
     async def put_tag(self, ledger: str, tag: Tag) -> Tag | None:
         if not self._logs.get(ledger):

@@ -22,7 +22,7 @@ from ledger.clock import format_moment, system_clock
 from ledger.errors import Corrupt, HeadMoved, Locked, NoSuchLedger, SchemaMismatch, StoreError, Unavailable
 from ledger.model.entry import EMPTY, GENESIS, Head, Sealed, open_envelope
 from ledger.model.tag import Tag
-from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, StateStore, collected
+from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Packing, StateStore, collected
 from ledger.store.neo4j_nodes import portions, steps
 from ledger.store.neo4j_place import Place
 
@@ -62,6 +62,7 @@ class Neo4jStore(StateStore):
         self.schema_version = migrations()[-1].number
         self._driver: neo4j.AsyncDriver | None = None
         self._ready = False
+        self._packing = Packing(steps)
 
     # -- opening and closing ------------------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class Neo4jStore(StateStore):
     ) -> None:
         if not self._ready:
             await self.migrate()
-        statements = steps(ledger, expects, entries, states)
+        statements = self._packing(ledger, expects, entries, states)
         if len(statements) == 1 and expects != EMPTY:
             # Its own transaction: 1.3-2.2 times faster for a single entry than one begun and committed by us.
             landed = await self._ask("append", **statements[0]) is not None
@@ -197,6 +198,9 @@ class Neo4jStore(StateStore):
             if head == expects:
                 raise Corrupt(f"entries of {ledger!r} are missing in {self._place}: new ones name them", ledger=ledger)
             raise HeadMoved(f"{ledger!r} is at {head.seq}, not at {expects.seq}")
+
+    def prepare(self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()) -> None:
+        self._packing.prepare(ledger, expects, entries, states)
 
     async def _append_all(self, ledger: str, expects: Head, statements: list[dict[str, Any]]) -> bool:
         """Several statements in one transaction, each moving the head on from where the one before left it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from ledger.errors import HeadMoved, NoSuchLedger
 from ledger.model.entry import EMPTY, Head, Revocation, Sealed
 from ledger.model.tag import Tag
@@ -88,4 +90,4 @@ class Rehearsal(Store):
 
     def _shown(self, ledger: str, entries: list[Sealed], content: bool) -> list[Sealed]:
         hidden = self._erased[ledger]
-        return [one if content and one.entry.seq not in hidden else one._replace(content=None) for one in entries]
+        return [one if content and one.entry.seq not in hidden else replace(one, content=None) for one in entries]

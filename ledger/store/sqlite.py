@@ -16,10 +16,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import chain
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ledger.clock import format_moment
 from ledger.errors import (
@@ -36,9 +35,9 @@ from ledger.errors import (
     Unavailable,
 )
 from ledger.model.edges import edges_of
-from ledger.model.entry import EMPTY, Head, Record, Revocation, Sealed, open_envelope
+from ledger.model.entry import EMPTY, Head, Record, Revocation, Sealed, head_after, open_envelope
 from ledger.model.tag import Tag
-from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Store, collected
+from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Packing, Store, collected
 
 APPLICATION_ID = 0x4C444752
 """Marks the file as ours ("LDGR"), so that a wrong path never gets our tables."""
@@ -48,8 +47,12 @@ BUSY_TIMEOUT_S = 10.0
 
 WAL_ATTEMPTS = 20
 
+ROW_WIDTH = 10
+EDGE_WIDTH = 4
+"""Values of a row, but for the number of its ledger."""
+
 ROWS_MAX = 2048
-"""Inserted by one statement: 11 values a row, of the 32,766 that SQLite takes."""
+"""Inserted by one statement, which may have 32,766 values."""
 
 T = TypeVar("T")
 
@@ -131,6 +134,8 @@ class SqliteStore(Store):
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
         self._versions_seen: dict[str, tuple[int, Head]] = {}
+        self._numbers: dict[str, int] = {}
+        self._packing = Packing(_pack)
 
     @property
     def place(self) -> str:
@@ -163,24 +168,25 @@ class SqliteStore(Store):
     async def append(
         self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
     ) -> None:
-        # Rows are made here, while the thread may still be syncing what came before.
-        rows, edges = [_row(sealed) for sealed in entries], list(_edges(entries))
-        erased = [seq for sealed in entries if isinstance(sealed.entry, Revocation) for seq in sealed.entry.erases]
-        last = entries[-1]
-        head = Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
+        packed, head = self._packing(ledger, expects, entries, states), head_after(entries[-1])
 
         def write(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                number = _advance(connection, ledger, expects, head)
-                _insert(connection, _INSERT, [(number, *row) for row in rows])
-                _insert(connection, _INSERT_EDGE, [(number, *edge) for edge in edges])
-                connection.executemany(_ERASE, [(number, seq) for seq in erased])
-            if erased:
+                _advance(connection, ledger, expects, head)
+                number = self._number(connection, ledger)
+                _insert(connection, _INSERT, ROW_WIDTH, number, packed.rows)
+                _insert(connection, _INSERT_EDGE, EDGE_WIDTH, number, packed.edges)
+                if packed.erased:
+                    connection.executemany(_ERASE, [(number, seq) for seq in packed.erased])
+            if packed.erased:
                 # What is erased must not stay behind in the write-ahead log.
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
         with self._translated():
             await self._writing.run(write)
+
+    def prepare(self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()) -> None:
+        self._packing.prepare(ledger, expects, entries, states)
 
     async def hold(self) -> None:
         with self._translated():
@@ -252,6 +258,12 @@ class SqliteStore(Store):
             if head == seen:
                 self._versions_seen[ledger] = (version, seen)
             return head != seen
+
+    def _number(self, connection: sqlite3.Connection, ledger: str) -> int:
+        """The row of a ledger, which never changes."""
+        if ledger not in self._numbers:
+            (self._numbers[ledger],) = connection.execute("SELECT id FROM ledger WHERE name = ?", (ledger,)).fetchone()
+        return self._numbers[ledger]
 
     # -- connections --------------------------------------------------------------------------------------------------
 
@@ -424,25 +436,23 @@ def _roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _insert(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert many rows by one statement, or few.
+def _insert(connection: sqlite3.Connection, into: str, width: int, ledger: int, values: list[Any]) -> None:
+    """Insert rows, their values one behind the other, by one statement, or few.
 
     Python's driver gives the interpreter away for each statement, and has it back only when the thread that judges lets
     go of it: up to 5 ms later. With a statement a row, a commit beside a busy thread took a hundred times as long.
     """
-    for start in range(0, len(rows), ROWS_MAX):
-        part = rows[start : start + ROWS_MAX]
-        width = len(part[0])
+    for start in range(0, len(values), ROWS_MAX * width):
+        part = values[start : start + ROWS_MAX * width]
         # Filled up with nothing to a power of two, so that there are a dozen statements and SQLite knows them all.
-        size = 1 << (len(part) - 1).bit_length()
-        values = list(chain.from_iterable(part)) + [None] * (width * (size - len(part)))
-        connection.execute(_insertion(into, width, size), values)
+        size = 1 << (len(part) // width - 1).bit_length()
+        connection.execute(_insertion(into, width, size), [ledger, *part, *[None] * (width * size - len(part))])
 
 
 @cache
 def _insertion(into: str, width: int, size: int) -> str:
     one = f"({', '.join('?' * width)})"
-    return f"{into} SELECT * FROM (VALUES {', '.join([one] * size)}) WHERE column1 IS NOT NULL"
+    return f"{into} SELECT ?, * FROM (VALUES {', '.join([one] * size)}) WHERE column1 IS NOT NULL"
 
 
 def _head(connection: sqlite3.Connection, ledger: str) -> Head | None:
@@ -450,14 +460,34 @@ def _head(connection: sqlite3.Connection, ledger: str) -> Head | None:
     return Head(*row) if row else None
 
 
-def _advance(connection: sqlite3.Connection, ledger: str, expects: Head, head: Head) -> int:
-    """Compare and set the head; the ledger's row number."""
+def _advance(connection: sqlite3.Connection, ledger: str, expects: Head, head: Head) -> None:
+    """Compare and set the head."""
     if expects == EMPTY and _head(connection, ledger) is None:
         connection.execute(_CREATE, (ledger, *head))
     elif connection.execute(_ADVANCE, (*head, ledger, expects.seq, expects.hash)).rowcount != 1:
         raise HeadMoved(f"{ledger!r} is no longer at {expects.seq}")
-    (number,) = connection.execute("SELECT id FROM ledger WHERE name = ?", (ledger,)).fetchone()
-    return int(number)
+
+
+class _Packed(NamedTuple):
+    """The values of rows, one behind the other: what is one object is nothing to the garbage collector."""
+
+    rows: list[Any]
+    edges: list[Any]
+    erased: list[int]
+
+
+def _pack(_: str, __: Head, entries: Sequence[Sealed], ___: Sequence[NodeState]) -> _Packed:
+    packed = _Packed([], [], [])
+    for sealed in entries:
+        packed.rows.extend(_row(sealed))
+        if isinstance(sealed.entry, Revocation):
+            packed.erased.extend(sealed.entry.erases)
+    for edge in _edges(entries):
+        packed.edges.extend(edge)
+    return packed
+
+
+_moment = lru_cache(maxsize=64)(format_moment)  # what is committed together was recorded at few moments
 
 
 def _row(sealed: Sealed) -> tuple[Any, ...]:
@@ -470,7 +500,7 @@ def _row(sealed: Sealed) -> tuple[Any, ...]:
         record.version if record else None,
         record.digest if record else None,
         entry.actor,
-        format_moment(entry.recorded_at_us),
+        _moment(entry.recorded_at_us),
         sealed.hash,
         sealed.envelope.decode(),
         sealed.content,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from ledger.errors import HeadMoved, NoSuchLedger
 from ledger.model.canonical import digest_of
@@ -127,7 +128,7 @@ class StoreContract(_Place):
         store, entries = await log.open(), log.every_kind()
         await store.append(log.name, EMPTY, entries)
         assert await store.read(log.name, 0, content=True) == [log.kept(sealed) for sealed in entries]
-        assert await store.read(log.name, 0) == [sealed._replace(content=None) for sealed in entries]
+        assert await store.read(log.name, 0) == [replace(sealed, content=None) for sealed in entries]
 
     async def test_columns(self, log: Log) -> None:
         """`collect` gives envelopes and hashes of what `read` gives."""
@@ -163,7 +164,7 @@ class StoreContract(_Place):
         store, entries = await log.open(), log.entries(5)
         await store.append(log.name, EMPTY, entries)
         assert await store.pick(log.name, [4, 1, 9, 3], content=True) == [entries[3], entries[0], entries[2]]
-        assert await store.pick(log.name, [2]) == [entries[1]._replace(content=None)]
+        assert await store.pick(log.name, [2]) == [replace(entries[1], content=None)]
         assert await store.pick(log.name, []) == []
         assert await store.pick(log.name, [0, 6]) == []
 

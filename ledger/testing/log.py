@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from ledger.model.canonical import canonical, digest_of
 from ledger.model.entry import (
     EMPTY,
@@ -102,7 +104,7 @@ class Log:
     @staticmethod
     def kept(sealed: Sealed) -> Sealed:
         """As it is after the erasure among `every_kind`."""
-        return sealed._replace(content=None) if sealed.entry.seq in (3, 4) else sealed
+        return replace(sealed, content=None) if sealed.entry.seq in (3, 4) else sealed
 
 
 def head_of(sealed: Sealed) -> Head:

@@ -1,7 +1,7 @@
 """Many entries at once: runs of records are built as columns, by numpy; what is between them is applied one by one.
 
 Of a run, each column is a few operations. What comes out is what `Index.apply` makes of its records one by one: in
-every column, the trail of what was included.
+every column, the trail of what was included. Only what `take_in_new` took in can be undone.
 
 Imported when a long stretch of log is taken in: numpy takes a while to load.
 """
@@ -91,6 +91,11 @@ def _take_in(run: Run) -> None:
     _remember_requests(run)
 
 
+def take_in_new(index: Index, records: Sequence[Entry]) -> None:
+    """Apply records with keys that are new or none: nothing that was there changes. Undone, they are cut off."""
+    _take_in(Run(index, records))
+
+
 def _digests(texts: list[str]) -> bytes:
     """All of them, 32 bytes each. Raises ValueError when one is none."""
     letters = np.frombuffer("".join(texts).encode(), np.uint8)
@@ -106,7 +111,7 @@ def _remember_requests(run: Run) -> None:
     named = [key for key in keys if key is not None]
     if len(named) < len(keys):
         seqs = [seq for seq, key in zip(seqs, keys, strict=True) if key is not None]
-    run.index.requests.add(named, seqs)
+    run.index.remember_all(named, seqs)
 
 
 def _append_entries(run: Run, digests: bytes) -> None:
@@ -166,7 +171,8 @@ def _append_editions(run: Run, standing: Numbers, valid: Numbers) -> None:
     ):
         extend(column, values)
     acts = births[run.kind[births] == MUTATION]
-    index.acted_us.update(zip(run.edition[acts].tolist(), run.moment_us[acts].tolist(), strict=True))
+    for edition, moment_us in zip(run.edition[acts].tolist(), run.moment_us[acts].tolist(), strict=True):
+        index.note_act(edition, moment_us)
 
 
 def _append_keys(run: Run) -> None:

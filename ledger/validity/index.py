@@ -8,7 +8,7 @@ change walks only what rests on it. `ledger.validity.oracle` says the same in a 
 Everything is a column of numbers: entries by seq, editions, justifications, edges and keys by their row. Rare facts
 (withdrawals, expiry, divergence, supersession by other keys) are dicts. Columns change through `_put`, or by
 appends, and what those linked `_truncate` undoes; so `savepoint` and `rollback` can undo whatever was applied since:
-laws are judged by applying and looking. What `building` writes at once is never undone.
+laws are judged by applying and looking. What `building` takes in of a log is never undone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
@@ -263,7 +264,11 @@ class Index(Lookup):
                 heapq.heappush(self.timers, place)
                 continue
             if type(place) is list:
-                self._take_back(container, place, old)
+                if old is _MISSING:
+                    for one in place:
+                        del container[one]
+                else:
+                    self._take_back(container, place, old)
                 continue
             if old is _MISSING:
                 del container[place]
@@ -565,6 +570,19 @@ class Index(Lookup):
         """Know an idempotency key as answered by an entry."""
         self._put(self.requests.recent, idempotency_key, seq)
 
+    def remember_all(self, idempotency_keys: Sequence[str], seqs: Sequence[int]) -> None:
+        """The same of many."""
+        if self._journal is None:
+            self.requests.add(idempotency_keys, seqs)
+        else:
+            recent = self.requests.recent
+            recent.update(zip(idempotency_keys, seqs, strict=True))
+            self._journal.append((recent, list(idempotency_keys), _MISSING))
+
+    def note_act(self, edition: int, moment_us: int) -> None:
+        """Know when a mutation was executed."""
+        self._put(self.acted_us, edition, moment_us)
+
     def _append_event(self, entry: Any, itself: bool = False) -> None:
         subject = self.subject[entry.targets[0]] if len(set(entry.targets)) == 1 else 0
         self.kind.append(KIND_CODES[entry.kind])
@@ -646,7 +664,7 @@ class Index(Lookup):
         self.changes.last.append(NONE)
         self.checks.last.append(NONE)
         if record.kind == "mutation":
-            self._put(self.acted_us, edition, record.moment_us)
+            self.note_act(edition, record.moment_us)
         for premises in record.because:
             self.standing[edition] += self._justify(edition, premises, record.seq)
             self.first_justification[edition] = len(self.supports) - 1

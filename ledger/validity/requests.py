@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from array import array
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from itertools import repeat
 from typing import Any
@@ -54,10 +55,11 @@ class Requests:
         """What entries up to this one answer will not be undone any more."""
         if len(self.recent) <= max(RECENT_MAX, len(self.entries) // 8):
             return
-        settled = [(key, entry) for key, entry in self.recent.items() if entry <= upto]
-        for key, _ in settled:
-            del self.recent[key]
-        self.add([key for key, _ in settled], [entry for _, entry in settled])
+        keys, entries = list(self.recent), list(self.recent.values())
+        end = bisect_right(entries, upto)
+        self.recent.clear()  # the same dict: a journal may know it
+        self.recent.update(zip(keys[end:], entries[end:], strict=True))
+        self.add(keys[:end], entries[:end])
         self.sort()
 
     def sort(self) -> None:

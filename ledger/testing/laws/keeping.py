@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import rfc8785
+from msgspec.structs import replace
 
 from ledger.app import AsyncLedger
 from ledger.clock import SECOND, format_moment
@@ -317,11 +318,11 @@ class Chain:
             record  belief a 1 because p                     -> @2 recorded fresh
         """)
         forgeries: list[Callable[[Sealed], Sealed]] = [
-            lambda first: first._replace(content="5000"),
-            lambda first: first._replace(content=None),
-            lambda first: first._replace(hash=bytes(32)),
-            lambda first: first._replace(envelope=first.envelope.replace(b'"p"', b'"q"')),
-            lambda first: first._replace(envelope=first.envelope.replace(b"}", b',"actor":"eve"}')),
+            lambda first: replace(first, content="5000"),
+            lambda first: replace(first, content=None),
+            lambda first: replace(first, hash=bytes(32)),
+            lambda first: replace(first, envelope=first.envelope.replace(b'"p"', b'"q"')),
+            lambda first: replace(first, envelope=first.envelope.replace(b"}", b',"actor":"eve"}')),
         ]
         for forgery in forgeries:
             forger.forgery = forgery
