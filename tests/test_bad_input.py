@@ -19,6 +19,8 @@ import pytest
 from terminal import ROOT, STARTS_WITHIN_S, Terminal, commands, documents
 
 import ledger.store.sqlite as sqlite_store
+from ledger import Ledger
+from ledger.errors import Malformed
 
 BAD_DIGEST = "sha256:" + "0" * 64
 
@@ -630,3 +632,15 @@ def test_a_disk_that_fills_up_in_the_middle_of_an_import(tmp_path: Path) -> None
     assert any("no room left" in line and line.endswith("(full)") for line in told), told
     assert "Traceback" not in done.stdout
     assert "ok" in told  # which the audit says of the lines before
+
+
+def test_lists_of_references_in_python() -> None:
+    """None is none of them; what is no list says what one looks like."""
+    with Ledger.open("memory:") as ledger:
+        assert ledger.record("belief", 1, because=None, cites=None, supersedes=None).outcome == "recorded"
+        with pytest.raises(Malformed, match=r"because is a list of justifications.*'old' is one text"):
+            ledger.record("belief", 1, because="old")
+        with pytest.raises(Malformed, match=r"because is a list of justifications.*'old' is one text"):
+            ledger.record("belief", 1, because=["old"])
+        with pytest.raises(Malformed, match=r"cites is a list of references.*5 is none"):
+            ledger.record("belief", 1, cites=5)  # type: ignore[arg-type]

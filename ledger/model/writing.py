@@ -45,9 +45,9 @@ class Writing(ABC, Generic[One, Whole]):
         content: Any,
         *,
         key: str | None = None,
-        because: Because = (),
-        cites: Refs = (),
-        supersedes: Refs = (),
+        because: Because | None = (),
+        cites: Refs | None = (),
+        supersedes: Refs | None = (),
         amends: int | None = None,
         expects: int | None = None,
         restate: bool = False,
@@ -111,7 +111,7 @@ class Writing(ABC, Generic[One, Whole]):
     def reinstate(
         self,
         target: str,
-        lifts: Refs = (),
+        lifts: Refs | None = (),
         reason: str | None = None,
         *,
         actor: str | None = None,
@@ -181,11 +181,14 @@ def batch_of(commands: Iterable[Mapping[str, Any]], **envelope: Any) -> dict[str
     return {**_given(op="batch", **envelope), "commands": list(commands)}
 
 
-def _refs(refs: Sequence[T], field: str) -> list[T]:
-    """A list of them. One text would fall apart into its letters, each a reference. Raises Malformed."""
-    if isinstance(refs, str):
+def _refs(refs: Iterable[T] | None, field: str) -> list[T]:
+    """A list of them; None is none. One text would fall apart into its letters, each a reference. Raises Malformed."""
+    if refs is None:
+        return []
+    if isinstance(refs, str) or not isinstance(refs, Iterable):
         form = 'justifications, each a list: [["a", "b"], ["c"]]' if field == "because" else 'references: ["a", "b"]'
-        raise Malformed(f"{field} is a list of {form}; {refs!r} is one text", field=field)
+        what = "one text" if isinstance(refs, str) else "none"
+        raise Malformed(f"{field} is a list of {form}; {refs!r} is {what}", field=field)
     return list(refs)
 
 

@@ -20,12 +20,12 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from ledger.clock import Clock
 from ledger.errors import HeadMoved, LedgerError, StoreError, Unavailable
-from ledger.garbage import uncollected
 from ledger.model.command import BatchCommand, Command, RecordCommand
 from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, seal
 from ledger.model.result import BatchResult, Result
 from ledger.service.drafts import Outcome
 from ledger.service.figures import Figures
+from ledger.service.garbage import uncollected
 from ledger.service.judge import Judge, Judgement, Remembered
 from ledger.service.live import Live
 from ledger.service.pacing import GROUP_COMMANDS_MAX, Pace, Queue, WriteLimits

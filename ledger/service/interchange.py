@@ -13,7 +13,6 @@ from msgspec import UNSET
 
 from ledger.clock import format_moment
 from ledger.errors import LedgerError, Refused
-from ledger.garbage import uncollected
 from ledger.model.command import Command
 from ledger.model.entry import (
     GENESIS,
@@ -33,6 +32,7 @@ from ledger.model.entry import (
 from ledger.model.lines import LineParser, Tally, as_batch, parse_lines, whole
 from ledger.model.view import ImportReport
 from ledger.service.committer import Submission
+from ledger.service.garbage import uncollected
 from ledger.service.service import LedgerService
 
 WINDOW_LINES = 1_000

@@ -13,7 +13,8 @@ from types import TracebackType
 
 from ledger.errors import Corrupt
 from ledger.model.entry import EMPTY, GENESIS, MARK_BYTES, Entry, Head, Sealed, head_after, revision_token
-from ledger.service.stretches import Stretch, stretches_behind, unreadable
+from ledger.service.garbage import uncollected
+from ledger.service.stretches import Page, Stretch, pages_behind, stretches_behind, unreadable
 from ledger.store.base import Store
 from ledger.validity.checkpoint import Snapshot, snapshot
 from ledger.validity.index import Index, Savepoint
@@ -136,14 +137,16 @@ class Live:
 
     async def _read_on(self, upto: int, progress: Callable[[int], None] | None) -> None:
         """Take in the entries that are not known here yet, up to this one."""
-        # While the ledger is opened nobody looks, and a batch as large as the log need not be held together.
-        whole = self.heard_s > -math.inf
         apply = _in_bulk() if upto - self.head.seq >= MANY else apply_each
-        async with aclosing(stretches_behind(self.store, self.name, self.head.seq, upto, whole=whole)) as stretches:
-            async for stretch in stretches:
-                self._take_on(stretch, apply)
+        part: Page | Stretch
+        # While the ledger is opened nobody looks, and a batch as large as the log need not be held together.
+        behind = pages_behind if self.heard_s == -math.inf else stretches_behind
+        async with aclosing(behind(self.store, self.name, self.head.seq, upto)) as parts:
+            async for part in parts:
+                with uncollected():  # a page is opened, taken in and gone before there is anything to collect
+                    self._take_on(part.opened() if isinstance(part, Page) else part, apply)
                 if progress is not None:
-                    progress(len(stretch.entries))
+                    progress(part.size)
                 await asyncio.sleep(0)
 
     def take_in(self, entries: Sequence[Sealed]) -> None:

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from ledger.errors import Corrupt
-from ledger.garbage import uncollected
 from ledger.model.entry import HASH_BYTES, MARK_BYTES, Entry, open_envelopes
+from ledger.service.garbage import uncollected
 from ledger.store.base import PAGE_ENTRIES, Collected, Store
 
 
@@ -18,6 +18,10 @@ class Stretch(NamedTuple):
 
     entries: list[Entry]
     hashes: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.entries)
 
     def hash_of(self, place: int) -> bytes:
         """The chain hash of one of them; -1: of the last."""
@@ -38,38 +42,63 @@ class Stretch(NamedTuple):
         return Stretch(self.entries[start:end], self.hashes[hashes])
 
 
-async def stretches_behind(
-    store: Store, ledger: str, after: int, upto: int, *, whole: bool = True
-) -> AsyncGenerator[Stretch]:
-    """The log behind one end of a batch up to another; `whole`: none of the stretches ends within a batch.
+async def stretches_behind(store: Store, ledger: str, after: int, upto: int) -> AsyncGenerator[Stretch]:
+    """The log behind one end of a batch up to another; none of the stretches ends within a batch.
 
     So that nobody sees half of one (law 10). Raises Corrupt, StoreError.
     """
     held = Stretch([], b"")
-    async with aclosing(_pages(store, ledger, after, upto)) as pages:
+    async with aclosing(pages_behind(store, ledger, after, upto)) as pages:
         async for page in pages:
-            held = Stretch(held.entries + page.entries, held.hashes + page.hashes) if held.entries else page
+            with uncollected():
+                stretch = page.opened()
+            held = Stretch(held.entries + stretch.entries, held.hashes + stretch.hashes) if held.entries else stretch
             first, last = held.entries[0], held.entries[-1]
-            end = last.batch - first.seq if whole and last.seq < upto else len(held.entries)
+            end = last.batch - first.seq if last.seq < upto else len(held.entries)
             if end > 0:
                 yield held.part(0, end)
                 held = held.part(end)
 
 
-async def _pages(store: Store, ledger: str, after: int, upto: int) -> AsyncGenerator[Stretch]:
-    """All of it, or as far as the store shows it."""
+class Page(NamedTuple):
+    """Entries as the store gave them."""
+
+    ledger: str
+    after: int
+    columns: Collected
+
+    @property
+    def size(self) -> int:
+        return -(-len(self.columns.hashes) // HASH_BYTES)
+
+    def opened(self) -> Stretch:
+        """Its entries. Raises Corrupt when that is not what follows, entry by entry."""
+        try:
+            entries = open_envelopes(self.columns.envelopes)
+        except ValueError as error:  # msgspec's errors are ValueErrors
+            raise unreadable(self.ledger, self.after, error) from error
+        seqs = [entry.seq for entry in entries]
+        if seqs != list(range(self.after + 1, self.after + 1 + len(seqs))):
+            before, seq = next((seq - 1, found) for seq, found in enumerate(seqs, self.after + 1) if found != seq)
+            raise Corrupt(f"{self.ledger!r} has a gap: entry {seq} follows {before}", ledger=self.ledger)
+        if len(self.columns.hashes) != HASH_BYTES * len(seqs):
+            raise unreadable(self.ledger, self.after, "a chain hash is not whole")
+        return Stretch(entries, self.columns.hashes)
+
+
+async def pages_behind(store: Store, ledger: str, after: int, upto: int) -> AsyncGenerator[Page]:
+    """All of it, or as far as the store shows it. Raises StoreError."""
     coming = _ask(store, ledger, after, upto)
     try:
         while coming is not None:
             asked = min(PAGE_ENTRIES, upto - after)
-            page, coming = await coming, None
+            page, coming = Page(ledger, after, await coming), None
             if after + asked < upto:
                 coming = _ask(store, ledger, after + asked, upto)
                 await asyncio.sleep(0)  # it goes out before anything is done with this one
-            stretch = _opened(ledger, after, page)
-            if stretch.entries:
-                yield stretch
-            if len(stretch.entries) < asked:
+            if page.size:
+                yield page
+            if page.size < asked:
                 return
             after += asked
     finally:
@@ -80,22 +109,6 @@ async def _pages(store: Store, ledger: str, after: int, upto: int) -> AsyncGener
 
 def _ask(store: Store, ledger: str, after: int, upto: int) -> asyncio.Task[Collected] | None:
     return asyncio.create_task(store.collect(ledger, after, min(PAGE_ENTRIES, upto - after))) if after < upto else None
-
-
-def _opened(ledger: str, after: int, page: Collected) -> Stretch:
-    """The entries of a page. Raises Corrupt when that is not what follows, entry by entry."""
-    try:
-        with uncollected():
-            entries = open_envelopes(page.envelopes)
-    except ValueError as error:  # msgspec's errors are ValueErrors
-        raise unreadable(ledger, after, error) from error
-    seqs = [entry.seq for entry in entries]
-    if seqs != list(range(after + 1, after + 1 + len(seqs))):
-        before, seq = next((seq - 1, found) for seq, found in enumerate(seqs, after + 1) if found != seq)
-        raise Corrupt(f"{ledger!r} has a gap: entry {seq} follows {before}", ledger=ledger)
-    if len(page.hashes) != HASH_BYTES * len(seqs):
-        raise unreadable(ledger, after, "a chain hash is not whole")
-    return Stretch(entries, page.hashes)
 
 
 def unreadable(ledger: str, after: int, why: object) -> Corrupt:

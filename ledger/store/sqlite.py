@@ -108,8 +108,8 @@ _INSERT_EDGE = "INSERT OR IGNORE INTO edge"
 _ERASE = "UPDATE entry SET content = NULL WHERE ledger = ? AND seq = ?"
 _COLUMNS = "e.envelope, e.hash"
 _READ = (
-    "SELECT {columns} FROM entry e JOIN ledger l ON l.id = e.ledger "
-    "WHERE l.name = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
+    "SELECT {columns} FROM entry e WHERE e.ledger = (SELECT id FROM ledger WHERE name = ?) "
+    "AND e.seq > ? ORDER BY e.seq LIMIT ?"
 )
 # Collected in the engine, outside of Python's lock: half of what the rows cost, and beside what is done with the last.
 _COLLECT = (
@@ -134,7 +134,6 @@ class SqliteStore(Store):
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
         self._versions_seen: dict[str, tuple[int, Head]] = {}
-        self._numbers: dict[str, int] = {}
         self._packing = Packing(_pack)
 
     @property
@@ -172,8 +171,7 @@ class SqliteStore(Store):
 
         def write(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                _advance(connection, ledger, expects, head)
-                number = self._number(connection, ledger)
+                number = _advance(connection, ledger, expects, head)
                 _insert(connection, _INSERT, ROW_WIDTH, number, packed.rows)
                 _insert(connection, _INSERT_EDGE, EDGE_WIDTH, number, packed.edges)
                 if packed.erased:
@@ -258,12 +256,6 @@ class SqliteStore(Store):
             if head == seen:
                 self._versions_seen[ledger] = (version, seen)
             return head != seen
-
-    def _number(self, connection: sqlite3.Connection, ledger: str) -> int:
-        """The row of a ledger, which never changes."""
-        if ledger not in self._numbers:
-            (self._numbers[ledger],) = connection.execute("SELECT id FROM ledger WHERE name = ?", (ledger,)).fetchone()
-        return self._numbers[ledger]
 
     # -- connections --------------------------------------------------------------------------------------------------
 
@@ -460,12 +452,14 @@ def _head(connection: sqlite3.Connection, ledger: str) -> Head | None:
     return Head(*row) if row else None
 
 
-def _advance(connection: sqlite3.Connection, ledger: str, expects: Head, head: Head) -> None:
-    """Compare and set the head."""
+def _advance(connection: sqlite3.Connection, ledger: str, expects: Head, head: Head) -> int:
+    """Compare and set the head; the ledger's row number."""
     if expects == EMPTY and _head(connection, ledger) is None:
         connection.execute(_CREATE, (ledger, *head))
     elif connection.execute(_ADVANCE, (*head, ledger, expects.seq, expects.hash)).rowcount != 1:
         raise HeadMoved(f"{ledger!r} is no longer at {expects.seq}")
+    (number,) = connection.execute("SELECT id FROM ledger WHERE name = ?", (ledger,)).fetchone()
+    return int(number)
 
 
 class _Packed(NamedTuple):

@@ -196,6 +196,24 @@ class StoreContract(_Place):
         assert await store.read(log.name, 0, content=True) == entries[:2]
         await store.append(log.name, head, entries[2:])
 
+    async def test_what_is_prepared_is_a_courtesy(self, log: Log) -> None:
+        """`prepare` changes nothing of what `append` writes: the same, others, one that grew, or after a refusal."""
+        store, entries = await log.open(), log.every_kind()
+        first, other, last = entries[:3], log.following(entries[:3], actor="another"), entries[3:]
+        store.prepare(log.name, EMPTY, first)
+        await store.append(log.name, EMPTY, first)
+        store.prepare(log.name, head_of(first[-1]), other)
+        growing = last[:1]
+        store.prepare(log.name, head_of(first[-1]), growing)
+        growing += last[1:2]
+        await store.append(log.name, head_of(first[-1]), growing)
+        store.prepare(log.name, EMPTY, last[2:])
+        with pytest.raises(HeadMoved):
+            await store.append(log.name, EMPTY, last[2:])
+        store.prepare(log.name, head_of(growing[-1]), last[2:])
+        await store.append(log.name, head_of(growing[-1]), last[2:])
+        assert await store.read(log.name, 0, content=True) == [log.kept(sealed) for sealed in entries]
+
     async def test_a_ledger_that_is_not_there_has_not_the_head_expected(self, log: Log) -> None:
         """An append that expects entries where there is no ledger creates none."""
         store, entries = await log.open(), log.entries(3)

@@ -8,6 +8,7 @@ Imported when a long stretch of log is taken in: numpy takes a while to load.
 
 from __future__ import annotations
 
+from array import array
 from binascii import unhexlify
 from collections.abc import Sequence
 from typing import Any
@@ -106,12 +107,13 @@ def _digests(texts: list[str]) -> bytes:
 
 
 def _remember_requests(run: Run) -> None:
-    keys = [request.idempotency_key for record in run.records for request in record.requests]
-    seqs = [record.seq for record in run.records for _ in record.requests]
+    requests = [record.requests for record in run.records]
+    keys = [request.idempotency_key for answered in requests for request in answered]
+    seqs = np.repeat(run.seqs, np.fromiter(map(len, requests), np.int32, run.size))
     named = [key for key in keys if key is not None]
     if len(named) < len(keys):
-        seqs = [seq for seq, key in zip(seqs, keys, strict=True) if key is not None]
-    run.index.remember_all(named, seqs)
+        seqs = seqs[[key is not None for key in keys]]
+    run.index.remember_all(named, array("i", seqs.tobytes()))
 
 
 def _append_entries(run: Run, digests: bytes) -> None:
