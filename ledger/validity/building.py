@@ -11,6 +11,8 @@ from __future__ import annotations
 from array import array
 from binascii import unhexlify
 from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from ledger.validity.wide import note
 SHORT = 128
 """A shorter run is applied as quickly one by one."""
 
+_IDEMPOTENCY_KEY = attrgetter("idempotency_key")
 _DIGEST_CHARS = len("sha256:") + 64
 
 
@@ -108,12 +111,12 @@ def _digests(texts: list[str]) -> bytes:
 
 def _remember_requests(run: Run) -> None:
     requests = [record.requests for record in run.records]
-    keys = [request.idempotency_key for answered in requests for request in answered]
+    keys = list(map(_IDEMPOTENCY_KEY, chain.from_iterable(requests)))
     seqs = np.repeat(run.seqs, np.fromiter(map(len, requests), np.int32, run.size))
-    named = [key for key in keys if key is not None]
-    if len(named) < len(keys):
+    if None in keys:
         seqs = seqs[[key is not None for key in keys]]
-    run.index.remember_all(named, array("i", seqs.tobytes()))
+        keys = [key for key in keys if key is not None]
+    run.index.remember_all(keys, array("i", seqs.tobytes()))
 
 
 def _append_entries(run: Run, digests: bytes) -> None:
