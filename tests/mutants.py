@@ -164,9 +164,9 @@ MUTANTS = [
     ),
     Mutant(
         "7 validity: in a run, what rests on what lies stands",
-        "ledger/service/plain.py",
-        "        if valid[edition[seq]]:",
-        "        if valid:",
+        "ledger/validity/building.py",
+        "lost = ~stood | (run.overtaken < place)",
+        "lost = run.overtaken < place",
         "tests/test_plain.py::test_many_come_to_the_same_as_each",
     ),
     Mutant(
