@@ -59,6 +59,68 @@ async def turns(number: int = 20) -> None:
         await asyncio.sleep(0)
 
 
+class ShowingStore(GatedStore):
+    """One that shows states, which others write behind the head."""
+
+    shows_states = True
+
+
+@pytest.mark.parametrize("store", [GatedStore, ShowingStore])
+async def test_what_is_void_is_neither_made_ready_nor_believed(
+    store: type[GatedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    d/0 … d/3 commit; d/4 and d/5 are judged on top; another process was first, and a reader hears of it
+    d/0 again under its idempotency key, and d/6                    -> all of it is judged anew, d/0 once
+    """
+    monkeypatch.setattr(committer._Group, "__init__", _groups_of(4))
+    gated = store()
+    async with AsyncLedger.open(gated) as ledger:
+
+        def write(number: int) -> asyncio.Task[Any]:
+            record = ledger.record("dependency", number, key=f"d/{number}", idempotency_key=f"i{number}")
+            return asyncio.create_task(record)
+
+        tasks = [write(number) for number in range(4)]
+        await gated.asked.acquire()
+        tasks += [write(4), write(5)]
+        await turns()
+        assert ledger._service.live.ahead.seq == 6, "nothing was judged ahead"
+        await intrude(gated, "main")
+        await ledger._service.live.catch_up()
+        tasks += [write(0), write(6)]
+        await turns()
+        for _ in range(9):
+            gated.let.release()
+        done = await asyncio.wait_for(asyncio.gather(*tasks), 5)
+        assert [one.replayed for one in done] == [False] * 6 + [True, False]
+        keys = [sealed.entry.key for sealed in await gated.read("main", 0)]  # type: ignore[attr-defined]
+        assert sorted(map(str, keys)) == ["None", *(f"d/{number}" for number in range(7))]
+
+
+async def test_what_nobody_foresaw_is_told_when_the_commit_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of our own while a commit is under way: who waits hears of it, and what the commit wrote stays."""
+    gated = GatedStore()
+    async with AsyncLedger.open(gated) as ledger:
+        ledger._service.committer.pace.room = 4
+        tasks = [asyncio.create_task(ledger.record("dependency", n, key=f"d/{n}")) for n in range(4)]
+        await gated.asked.acquire()
+
+        def fail(*_: Any) -> None:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(committer.Committer, "_prepare", fail)
+            tasks += [asyncio.create_task(ledger.record("dependency", n, key=f"d/{n}")) for n in range(4, 8)]
+            await turns(60)
+            assert not any(task.done() for task in tasks)
+            for _ in range(9):
+                gated.let.release()
+            done = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+        assert {type(one) for one in done} == {ZeroDivisionError}
+        assert (await asyncio.wait_for(ledger.record("dependency", 9, key="d/9"), 5)).entry == "@5"
+
+
 async def test_readers_see_nothing_of_what_is_judged_and_not_durable(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     d/0 … d/3 commit; d/4 … d/7 are judged on top    -> all not_found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import random
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from histories import Author
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import AsyncLedger
+from ledger import AsyncLedger, Ledger
 from ledger.errors import LedgerError, Refused
 from ledger.model.canonical import parse_json
 from ledger.model.command import RecordCommand, parse_command
@@ -25,9 +26,11 @@ from ledger.model.entry import Entry
 from ledger.model.plain import plain_record
 from ledger.model.result import BatchResult
 from ledger.service import judge, plain
+from ledger.service.garbage import uncollected
 from ledger.service.judge import Judge
 from ledger.store.memory import MemoryStore
 from ledger.testing.clock import ManualClock
+from ledger.validity import building
 from ledger.validity.index import Index
 
 REFUSED = [
@@ -158,7 +161,11 @@ fields = {
 def lines(draw: st.DrawFn) -> bytes:
     """A record, mostly as a program writes it; some of its fields odd, twice there, or in another form."""
     few = st.sampled_from([name for name in fields if name not in ("op", "kind", "content")])
-    pairs = [("op", "record"), ("kind", "belief"), ("key", draw(names)), ("content", draw(contents))]
+    pairs = [("op", "record")] * draw(st.sampled_from([1, 1, 1, 0])) + [
+        ("kind", "belief"),
+        ("key", draw(names)),
+        ("content", draw(contents)),
+    ]
     pairs += [(name, draw(fields[name])) for name in draw(st.lists(few, max_size=4, unique=True)) if name != "key"]
     if draw(st.integers(0, 3)) == 0:
         name = draw(st.sampled_from(list(fields)))
@@ -220,6 +227,8 @@ def line(**fields: Any) -> bytes:
         (line(content={"a": [{"b": [{}]}]}), False),  # deep
         (line(content=1.0), False),
         (line(content={"é": 1}), False),
+        (line().replace(b'"op":"record",', b"")[:-1] + b" " * 14 + b"}", False),
+        (line(content_digest="sha256:" + "0" * 64 + "\n"), False),
         (line(restate=False), False),  # said, though it need not be
         (line(because=[]), False),
         (line(amends=1), False),
@@ -317,3 +326,63 @@ def test_many_are_undone(monkeypatch: pytest.MonkeyPatch) -> None:
         for savepoint, state in reversed(states):
             index.rollback(savepoint)
             assert all_of(index) == state, seed
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["_digests", "_append_support", "_append_entries", "_append_editions", "_append_keys", "_link_edges", "_overtake"],
+)
+def test_what_fails_on_the_way_leaves_nothing(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends a run halfway: rolled back, the index is as it was, and goes on as if nothing had been."""
+    monkeypatch.setattr(judge, "pays", lambda _: True)
+    monkeypatch.setattr(judge, "RUN_MIN", 1)
+    first, second = (
+        [parse_command({"op": "record", "kind": "mutation", "key": f"{name}/{number}", "content": number} | more)]
+        for name, number, more in (("a", 1, {}), ("b", 2, {"because": [["a/1"]], "idempotency_key": "i"}))
+    )
+    index = Index()
+    one = Judge(index, 1, {})
+    index.advance(1)
+    index.savepoint()
+    list(one.judge_each(first))
+    savepoint, before = index.savepoint(), all_of(index)
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, step, fail)
+        with pytest.raises(ZeroDivisionError):
+            list(one.judge_each(second))
+    index.rollback(savepoint)
+    assert all_of(index) == before
+    (judgement,) = one.judge_each(second)
+    assert judgement.outcomes[0].verdict.ref == "b/2@1"
+
+
+def test_a_digest_ends_where_it_ends() -> None:
+    """A line feed behind it is refused, and nothing of its file but what came before is known."""
+    text = line(key="odd", content_digest="sha256:" + "ab" * 32 + "\n").replace(b'"content":1,', b"")
+    with Ledger.open("memory:") as ledger:
+        with pytest.raises(Refused) as told:
+            ledger.import_lines([*(line(key=f"k{number}") for number in range(150)), text, line(key="after")])
+        assert told.value.details["line"] == 151
+        assert ledger.check(["k3"]).fresh
+        assert not ledger.check(["after"]).fresh
+        assert ledger.audit().ok
+
+
+def test_the_collector_rests_until_the_last_has_left() -> None:
+    first, second = uncollected(), uncollected()
+    assert gc.isenabled()
+    with first:
+        second.__enter__()
+        assert not gc.isenabled()
+    assert not gc.isenabled()
+    second.__exit__(None, None, None)
+    assert gc.isenabled()
+    gc.disable()
+    with uncollected():
+        assert not gc.isenabled()
+    assert not gc.isenabled()
+    gc.enable()

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from ledger import AsyncLedger, Ledger
-from ledger.errors import Locked, NoSuchDatabase, NotCurrent
+from ledger.errors import Full, Locked, NoSuchDatabase, NotCurrent
 from ledger.model.canonical import digest_of
 from ledger.model.entry import EMPTY, Belief, Head, Sealed, seal
 from ledger.store.base import NodeState
@@ -201,6 +201,30 @@ async def test_others_are_kept_out_no_longer_than_needed(late: Late) -> None:
         # The caller is told first, and others are let in then: who waits a little gets his turn.
         await late.intrude("main", late.patient)
         assert [entry.key for entry in await ledger.entries()] == ["intruder", "a", *["intruder"] * 3]
+
+
+async def test_a_ledger_that_could_not_be_made_has_no_number(file: Path) -> None:
+    """Its row was undone with the rest, and others have been made since: none gets what is of another."""
+    ours, theirs = SqliteStore(file), SqliteStore(file)
+    await ours.open(create=True)
+    big = Log(lambda: _opened(file)).entries(1, content="x" * 500_000)
+
+    async def pages(most: int) -> None:
+        await ours._writing.run(lambda connection: connection.execute(f"PRAGMA max_page_count = {most}").fetchall())
+
+    await pages(60)  # a full disk
+    with pytest.raises(Full):
+        await ours.append("b", EMPTY, big)
+    await pages(1_000_000)
+    await theirs.open(create=True)
+    entries = Log(lambda: _opened(file)).entries(3)
+    await theirs.append("a", EMPTY, entries[:1])
+    await theirs.append("b", EMPTY, entries[:2])
+    await ours.append("b", head_of(entries[1]), entries[2:])
+    assert await ours.read("a", 0, content=True) == entries[:1]
+    assert await ours.read("b", 0, content=True) == entries
+    for store in (ours, theirs):
+        await store.close()
 
 
 async def _opened(file: Path) -> SqliteStore:

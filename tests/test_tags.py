@@ -18,7 +18,6 @@ import pytest
 from ledger import AsyncLedger
 from ledger.app import open_ledgers
 from ledger.errors import SchemaMismatch
-from ledger.model.tag import Tag
 from ledger.service.ledgers import Ledgers
 from ledger.store.memory import MemoryStore
 from ledger.store.sqlite import SqliteStore
@@ -214,16 +213,3 @@ def test_migrate_brings_an_older_file_up(older: Path) -> None:
     assert (result.exit_code, "schema 1" in result.stderr, "ledger migrate" in result.stderr) == (2, True, True)
     terminal.ok("migrate")
     assert terminal.ok("check", "a").startswith("fresh")
-
-
-@pytest.mark.parametrize("engine", ["memory", "sqlite"])
-async def test_an_audit_names_a_tag_of_another_history(engine: str, tmp_path: Path) -> None:
-    """Its entry has another hash by now, as after a back-up was restored; no other tag is named."""
-    store = MemoryStore() if engine == "memory" else SqliteStore(tmp_path / "ledger.db")
-    async with AsyncLedger.open(store) as ledger:
-        await ledger.record("dependency", 500, key="p")
-        await ledger.tag("right")
-        assert (await ledger.audit()).ok
-        await store.put_tag(ledger.name, Tag("wrong", 1, bytes(32)))
-        report = await ledger.audit()
-        assert report.problems == ("tag wrong: it names entry 1 with a hash that is not its own",)

@@ -34,7 +34,8 @@ REASON_CHARACTERS_MAX = 10_000
 Name = Annotated[str, Meta(description="Printable NFC text of at most 512 bytes.")]
 Key = Annotated[str, Meta(description="The stable name of what this is about. A dependency must have one.")]
 Ref = Annotated[str, Meta(description="key, key@3, key@sha256:9f2c11aa or @42.")]
-Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+# The length too: `$` matches before a line feed at the end.
+Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=len("sha256:") + 64)]
 Reason = Annotated[str, Meta(max_length=REASON_CHARACTERS_MAX)]
 Moment = Annotated[int, Meta(extra_json_schema={"type": "string", "format": "date-time"})]
 Mode = Literal["revoked", "wrong_from_birth", "quarantined", "erased"]
@@ -73,8 +74,7 @@ class _Command(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
         """What types cannot say. Raises Malformed with the field."""
         if self.actor is not None and not is_plain_name(self.actor):
             _check("actor", _check_name, self.actor)
-        if self.idempotency_key is not None and not is_plain_name(self.idempotency_key):
-            _check("idempotency_key", _check_name, self.idempotency_key)
+        check_idempotency_key(self.idempotency_key)
 
 
 class RecordCommand(_Command, frozen=True, tag="record"):
@@ -376,6 +376,12 @@ def _check(field: str, check: Callable[[T], R], value: T) -> R:
         return check(value)
     except Malformed as error:
         raise Malformed(f"{field}: {error.message}", field=field) from error
+
+
+def check_idempotency_key(name: str | None) -> None:
+    """Whether it may be one. Raises Malformed."""
+    if name is not None and not is_plain_name(name):
+        _check("idempotency_key", _check_name, name)
 
 
 def _check_refs(field: str, refs: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from ledger.model.view import ImportReport
 
 ATOMIC_COMMANDS_MAX = 10_000
 LINE_BYTES_MAX = 64 << 20
-BEHIND_LINES = 100
+BEHIND_BYTES = 100_000
 
 
 class LineParser:
@@ -31,6 +31,7 @@ class LineParser:
         self.number = 0
         self._so_far = hashlib.sha256()
         self._behind: list[bytes] = []  # lines that are not in it yet: mostly nobody asks
+        self._behind_bytes = 0
 
     def parse(self, line: bytes) -> Command | None:
         """The command of the next line; None if it is blank. Raises Refused with `line`."""
@@ -39,7 +40,8 @@ class LineParser:
         if not text:
             return None
         self._behind.append(text)
-        if len(self._behind) == BEHIND_LINES:
+        self._behind_bytes += len(text)
+        if self._behind_bytes > BEHIND_BYTES:
             self._digest()
         try:
             if len(text) > LINE_BYTES_MAX:
@@ -56,6 +58,7 @@ class LineParser:
         """Of the file so far."""
         self._so_far.update(b"\n".join([*self._behind, b""]))
         self._behind.clear()
+        self._behind_bytes = 0
         return self._so_far.hexdigest()
 
 

@@ -28,7 +28,11 @@ class _Plain(RecordCommand, frozen=True, omit_defaults=True, tag="record"):
     content: Content | UnsetType = UNSET
 
 
-_DECODER = msgspec.json.Decoder(_Plain)
+class _Other(msgspec.Struct, tag_field="op", tag=""):
+    """Beside the first it makes the decoder ask for `op`; of a type alone it takes what has none."""
+
+
+_DECODER: msgspec.json.Decoder[_Plain | _Other] = msgspec.json.Decoder(_Plain | _Other)
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DIGEST_CHARS = len('"sha256:"') + 64
 _KEY_CHARS = len(',"idempotency_key":')
@@ -41,6 +45,8 @@ def plain_record(text: bytes) -> RecordCommand | None:
     """
     try:
         command = _DECODER.decode(text)
+        if isinstance(command, _Other):
+            return None
         content, idempotency_key = command.content, command.idempotency_key
         form = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except (ValueError, TypeError):  # of msgspec, of UTF-8, and of orjson

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from ledger.clock import Clock
 from ledger.model.canonical import digest_of_bytes
 from ledger.model.entry import EMPTY, GENESIS, Entry, Head, Record, Revocation, Sealed, chain_hash, revision_token
-from ledger.model.tag import Tag
 from ledger.model.view import AuditProgress, AuditReport
 from ledger.service.live import Live
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
@@ -35,11 +34,6 @@ async def audit(store: Store, live: Live, clock: Clock, progress: AuditProgress 
     head = await store.head(live.name) or EMPTY
     if head.seq <= len(log.entries) and head.seq and not log.has(head):
         problems.append(f"the head names entry {head.seq} with a hash that is not its own")
-    problems += [
-        f"tag {tag.name}: it names entry {tag.seq} with a hash that is not its own"
-        for tag in await store.tags(live.name)
-        if tag.seq <= len(log.entries) and not log.has(tag)
-    ]
     tell("validity", 0, seen.head.seq)
     # Beside the event loop, which has others to answer.
     states = await asyncio.to_thread(_audit_validity, seen, log.entries, problems)
@@ -123,11 +117,9 @@ class _Log:
         if digest_of_bytes(content.encode()) != record.digest:
             self._problems.append(f"entry {record.seq}: its content does not have its digest")
 
-    def has(self, place: Head | Tag) -> bool:
+    def has(self, head: Head) -> bool:
         """Whether the log goes through there."""
-        if place.seq > len(self.hashes):
-            return False
-        return (self.hashes[place.seq - 1] if place.seq else GENESIS) == place.hash
+        return head.seq <= len(self.hashes) and self.hashes[head.seq - 1] == head.hash
 
     def finish(self) -> list[str]:
         lost = self._without_content - self._erased

@@ -150,6 +150,7 @@ class Committer:
         self._held = False  # whether others may have to wait for us
         self._gathering: _Group | None = None  # being judged
         self._committing: _Group | None = None
+        self._under_way: asyncio.Task[None] | None = None  # its commit
 
     async def submit(self, commands: Sequence[Command]) -> Submission:
         """Judge and commit batches; returns when every one is durable, or the first of them was refused.
@@ -196,6 +197,9 @@ class Committer:
             try:
                 await self._commit_waiting()
             except Exception as error:  # nobody waits for ever for what nobody foresaw
+                if self._under_way is not None:  # nor is told before it is over
+                    await asyncio.wait([self._under_way])
+                    self._under_way = None
                 self.live.void()
                 self._gathering = self._committing = None
                 self._fail(set(self._waiting), error)
@@ -205,8 +209,8 @@ class Committer:
                     await self.store.release()
 
     async def _commit_waiting(self) -> None:
-        commit: asyncio.Task[None] | None = None
         while self._waiting:
+            commit = self._under_way
             full = self._gathering is not None and self._gathering.is_full
             if not full and self._wait(1 if commit is None else SLICE_COMMANDS):
                 if commit is None and self._gathering is None:
@@ -218,11 +222,11 @@ class Committer:
             elif commit is not None:
                 if not commit.done() and self._gathering is not None:
                     self._prepare(self._gathering)
+                self._under_way = None
                 await self._settle(commit)
-                commit = None
             elif self._gathering is not None:
                 self._committing, self._gathering = self._gathering, None
-                commit = asyncio.create_task(self._commit(self._committing))
+                self._under_way = asyncio.create_task(self._commit(self._committing))
 
     async def _until_enough_are_back(self) -> None:
         """Until as many wait as shall share the next commit, but not long."""
@@ -347,7 +351,7 @@ class Committer:
     async def _recall(self, group: _Group, taken: list[tuple[Submission, Sequence[Command]]]) -> None:
         """Find what the log, or the group under way, remembers of the idempotency keys that come now."""
         keys = {key for _, commands in taken for command in commands for key in idempotency_keys(command)}
-        if self._committing is not None:
+        if self._committing is not None and self._committing.end == group.head:  # else it is void
             under_way = self._committing.remembered
             group.remembered.update((key, under_way[key]) for key in keys & under_way.keys())
         group.remembered |= await recalled(self.store, self.live, keys - group.remembered.keys())
@@ -357,13 +361,19 @@ class Committer:
     def _prepare(self, group: _Group) -> None:
         """Let the store make ready for what is judged, and full, while it still commits the last."""
         if group.entries:
-            group.states = self._states_of(group)
-            self.store.prepare(self.live.name, group.head, group.entries, group.states)
+            with contextlib.suppress(HeadMoved):  # its own commit will say so
+                group.states = self._states_of(group)
+                self.store.prepare(self.live.name, group.head, group.entries, group.states)
 
     def _states_of(self, group: _Group) -> Sequence[NodeState]:
-        """The states its new records are born with, where the store shows them."""
+        """The states its new records are born with, where the store shows them.
+
+        Raises HeadMoved when it is void by now, for another process wrote.
+        """
         if not self.store.shows_states:
             return ()
+        if not self.live.has_ahead(group.end):
+            raise HeadMoved(f"{self.live.name!r} is no longer at {group.head.seq}")
         with self.live.judging(self.clock()) as index:
             return _states_of(index, group.entries)
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_lock = threading.Lock()
+_within = 0
+_collects = False  # whether it did before the first came in
 
 
 @contextmanager
@@ -12,12 +17,18 @@ def uncollected() -> Iterator[None]:
     """Let the collector rest while many things are made that refer to no other of their kind.
 
     It would look at them every 700 things, and find nothing: a tenth of an import, and of a start from a long log. Not
-    around anything that is awaited: others would do without it as well.
+    around anything that is awaited: others would do without it as well. Several threads may be within at once.
     """
-    collects = gc.isenabled()
-    gc.disable()
+    global _within, _collects
+    with _lock:
+        if not _within:
+            _collects = gc.isenabled()
+            gc.disable()
+        _within += 1
     try:
         yield
     finally:
-        if collects:
-            gc.enable()
+        with _lock:
+            _within -= 1
+            if not _within and _collects:
+                gc.enable()

@@ -211,6 +211,11 @@ class Live:
         """The last entry judged, durable or not: what comes next is judged on top of it."""
         return head_after(self._ahead[-1]) if self._ahead else self.head
 
+    def has_ahead(self, head: Head) -> bool:
+        """Whether that is judged and neither durable nor void."""
+        place = head.seq - self._ahead[0].entry.seq if self._ahead else 0
+        return 0 <= place < len(self._ahead) and self._ahead[place].hash == head.hash
+
     def answered(self, idempotency_keys: Collection[str]) -> dict[str, tuple[int, ...]]:
         """Which of these keys the durable log may remember, and the entries that do if it does."""
         with self._lock:

@@ -78,7 +78,7 @@ def plain_run(index: Index, commands: Iterable[Command], remembered: Container[s
         if not isinstance(command, RecordCommand) or not is_plain(index, command) or len(command.because) > 1:
             break
         if (name := command.idempotency_key) is not None:
-            if name in remembered or name in asked:
+            if name in remembered or name in asked or name in index.requests.recent:
                 break
             asked.add(name)
         because: tuple[Premises, ...] = ()

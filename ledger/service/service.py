@@ -498,9 +498,11 @@ class LedgerService:
     async def withdraw(self, asked: Withdrawing, plan: str, *, idempotency_key: str | None = None) -> Withdrawn:
         """Do what a plan with this digest showed, as one atomic batch. Raises ImpactChanged if it would be another by
         now, and as `plan_withdrawal` and `apply` do."""
+        from ledger.model.command import check_idempotency_key
         from ledger.service.recall import recalled
         from ledger.service.withdrawal import told, withdrawal
 
+        check_idempotency_key(idempotency_key)
         named = {idempotency_key} if idempotency_key is not None else set()
         known = await recalled(self.store, self.live, named)
         if known:  # answered before; what it revoked then says the log

@@ -69,7 +69,8 @@ class Page(NamedTuple):
 
     @property
     def size(self) -> int:
-        return -(-len(self.columns.hashes) // HASH_BYTES)
+        """How many; of a damaged one there may be more of the one column than of the other."""
+        return max(-(-len(self.columns.hashes) // HASH_BYTES), self.columns.envelopes != b"[]")
 
     def opened(self) -> Stretch:
         """Its entries. Raises Corrupt when that is not what follows, entry by entry."""

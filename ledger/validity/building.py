@@ -74,14 +74,13 @@ def _build(index: Index, records: Sequence[Any]) -> int:
         if length < SHORT:
             return 0
         run = Run(index, records[:length])
-    _take_in(run)
+    _take_in(run, _digests(run.records))
     return length
 
 
-def _take_in(run: Run) -> None:
+def _take_in(run: Run, digests: bytes) -> None:
     """Append all their columns, and link them with what was there."""
     index = run.index
-    digests = _digests([record.digest for record in run.records])
     index._changed()
     index.clock_us = int(run.recorded_us[-1])
     index._now = int(run.seqs[-1]), index.clock_us
@@ -96,12 +95,17 @@ def _take_in(run: Run) -> None:
 
 
 def take_in_new(index: Index, records: Sequence[Entry]) -> None:
-    """Apply records with keys that are new or none: nothing that was there changes. Undone, they are cut off."""
-    _take_in(Run(index, records))
+    """Apply records with keys that are new or none: nothing that was there changes. Undone, they are cut off.
+
+    Raises ValueError when a digest is none, before anything is changed.
+    """
+    digests = _digests(records)
+    _take_in(Run(index, records), digests)
 
 
-def _digests(texts: list[str]) -> bytes:
-    """All of them, 32 bytes each. Raises ValueError when one is none."""
+def _digests(records: Sequence[Any]) -> bytes:
+    """Those of all, 32 bytes each. Raises ValueError when one is none."""
+    texts = [record.digest for record in records]
     letters = np.frombuffer("".join(texts).encode(), np.uint8)
     if len(letters) != _DIGEST_CHARS * len(texts):
         raise ValueError("a digest has not the length of one")
@@ -211,10 +215,10 @@ def _link_edges(run: Run) -> None:
     first_use = numbers(index.first_use)
     older[starts] = first_use[premise[starts]]
     ends = np.concatenate([starts[1:], [True]])
-    first_use[premise[ends]] = base + edge[ends]
     next_use = np.empty(size, np.int32)
     next_use[edge] = older
     extend(index.next_use, next_use)
+    first_use[premise[ends]] = base + edge[ends]
 
 
 def _overtake(run: Run) -> None:

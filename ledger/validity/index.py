@@ -337,10 +337,10 @@ class Index(Lookup):
         justifications = _rows_before(entries, self.entry_of)
         edges, keys = self.edges_from[justifications], _rows_before(entries, self.newest_of_key)
         self.digest_texts.forget(entries)
-        for edge in range(len(self.premise) - 1, edges - 1, -1):
+        for edge in range(len(self.next_use) - 1, edges - 1, -1):
             self.first_use[self.premise[edge]] = self.next_use[edge]
-        for name in self.key_names[keys:]:
-            del self.keys[name]
+        while len(self.keys) > keys:  # in the order of their rows
+            self.keys.popitem()
         for rows, columns in (
             (entries, self._entry_columns),
             (_rows_before(entries, self.birth), self._edition_columns),

@@ -20,6 +20,10 @@ RECENT_MAX = 10_000
 """So many are kept in a dict in any case: those of a short log, for which numpy need not be loaded."""
 
 
+RECENT_CAP = 100_000
+"""So many at most, even of a long log: to settle them takes some 50 ms, in which nobody else is answered."""
+
+
 class Requests:
     """Idempotency keys, and the entries that answer them."""
 
@@ -53,7 +57,7 @@ class Requests:
 
     def settle(self, upto: int) -> None:
         """What entries up to this one answer will not be undone any more."""
-        if len(self.recent) <= max(RECENT_MAX, len(self.entries) // 8):
+        if len(self.recent) <= max(RECENT_MAX, min(len(self.entries) // 8, RECENT_CAP)):
             return
         keys, entries = list(self.recent), list(self.recent.values())
         end = bisect_right(entries, upto)
