@@ -1,6 +1,7 @@
-"""What the index holds in memory for an entry with two premises, beyond the texts of keys and idempotency keys, as
-Python traces it: contents are not in it. The floor is a dict from each key to its number, and of each entry its digest,
-the beginning of its hash, the numbers of two premises and a byte for its state in arrays."""
+"""What the index holds in memory for an entry with two premises, beyond the texts of keys and of the newest idempotency
+keys (of others there are fingerprints), as Python traces it: contents are not in it. The floor is a dict from each key
+to its number, and of each entry its digest, the beginning of its hash, the numbers of two premises and a byte for its
+state in arrays."""
 
 from __future__ import annotations
 

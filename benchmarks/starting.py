@@ -1,5 +1,6 @@
 """Opening a ledger that is there, until the first check: from the log, and from a checkpoint. The files are in the
-system's cache by then. The floor is the raw read of the columns that hold envelopes and hashes."""
+system's cache by then. The floor is the raw read of the columns that hold envelopes and hashes; the bar is of a million
+entries."""
 
 from __future__ import annotations
 

@@ -207,9 +207,10 @@ class StoreContract(_Place):
         store.prepare(log.name, head_of(first[-1]), growing)
         growing += last[1:2]
         await store.append(log.name, head_of(first[-1]), growing)
-        store.prepare(log.name, EMPTY, last[2:])
+        elsewhere = head_of(growing[-1])._replace(hash=bytes(32))
+        store.prepare(log.name, elsewhere, last[2:])
         with pytest.raises(HeadMoved):
-            await store.append(log.name, EMPTY, last[2:])
+            await store.append(log.name, elsewhere, last[2:])
         store.prepare(log.name, head_of(growing[-1]), last[2:])
         await store.append(log.name, head_of(growing[-1]), last[2:])
         assert await store.read(log.name, 0, content=True) == [log.kept(sealed) for sealed in entries]
