@@ -15,7 +15,7 @@ from ledger.service.follower import MAX_LAG_S, REACH_S
 from ledger.store.base import Store
 from ledger.store.memory import MemoryStore
 from ledger.testing import LedgerContract, ManualClock, Page
-from ledger.testing.desk import Desk, StoreFactory, standing
+from ledger.testing.desk import Desk, StoreFactory, shared, standing
 from tests.serving import serving
 
 LAG_S_MAX = 86_400
@@ -113,12 +113,7 @@ class TestServed(LedgerContract):
 
     @pytest.fixture
     def store(self) -> StoreFactory:
-        place = MemoryStore()
-
-        async def another() -> Store:
-            return place
-
-        return another
+        return shared(MemoryStore())
 
     @pytest_asyncio.fixture
     async def desk(self, store: StoreFactory) -> AsyncIterator[Desk]:

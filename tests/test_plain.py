@@ -293,7 +293,7 @@ def test_many_come_to_the_same_as_each(block: int, monkeypatch: pytest.MonkeyPat
     """200 files: in runs of any length, and one by one."""
     went = 0
 
-    def counted(index: Index, run: plain.Run, now_us: int) -> tuple[list[Entry], list[Any]]:
+    def counted(index: Index, run: plain.PlainRun, now_us: int) -> tuple[list[Entry], list[Any]]:
         nonlocal went
         went += len(run.commands)
         return plain.record_run(index, run, now_us)

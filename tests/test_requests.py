@@ -9,10 +9,9 @@ import xxhash
 
 from ledger import Ledger
 from ledger.errors import NotFound
-from ledger.store.base import Store
 from ledger.store.memory import MemoryStore
 from ledger.testing import LedgerContract
-from ledger.testing.desk import StoreFactory
+from ledger.testing.desk import StoreFactory, shared
 from ledger.validity import requests
 from ledger.validity.requests import Requests
 
@@ -35,12 +34,7 @@ class TestFewFingerprints(LedgerContract):
 
     @pytest.fixture
     def store(self) -> StoreFactory:
-        place = MemoryStore()
-
-        async def another() -> Store:
-            return place
-
-        return another
+        return shared(MemoryStore())
 
 
 @pytest.mark.usefixtures("hardly_any")

@@ -18,6 +18,7 @@ from ledger.model.view import ImportReport
 ATOMIC_COMMANDS_MAX = 10_000
 LINE_BYTES_MAX = 64 << 20
 BEHIND_BYTES = 100_000
+"""So much of a file is not hashed yet, at most: many lines at once cost what one costs."""
 
 
 class LineParser:

@@ -39,7 +39,7 @@ from ledger.service import laws
 from ledger.service.drafts import Change, Draft, Drafts, Outcome
 from ledger.service.laws import Premises
 from ledger.service.measuring import Measure
-from ledger.service.plain import RUN_MIN, Run, is_plain, pays, plain_run, record_plain, record_run
+from ledger.service.plain import RUN_MIN, PlainRun, is_plain, pays, plain_run, record_plain, record_run
 from ledger.validity.index import Index
 from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH
 from ledger.validity.resolve import name_of, record_named
@@ -114,7 +114,7 @@ class Judge:
             yield from map(self.judge, commands[end : end + 1])  # what ended the run
             place = end + 1
 
-    def _judge_run(self, run: Run) -> Iterator[Judgement]:
+    def _judge_run(self, run: PlainRun) -> Iterator[Judgement]:
         return map(self._plainly, run.commands, *record_run(self.index, run, self.now_us))
 
     def _judge_plain(self, command: RecordCommand) -> Judgement:

@@ -59,19 +59,19 @@ def record_plain(index: Index, command: RecordCommand, now_us: int) -> tuple[Ent
 # -- many in a row ----------------------------------------------------------------------------------------------------
 
 
-class Run(NamedTuple):
+class PlainRun(NamedTuple):
     """Plain commands that follow each other, and of each its justifications by exact versions."""
 
     commands: list[RecordCommand]
     because: list[tuple[Premises, ...]]
 
 
-def plain_run(index: Index, commands: Iterable[Command], remembered: Container[str]) -> Run:
+def plain_run(index: Index, commands: Iterable[Command], remembered: Container[str]) -> PlainRun:
     """Of these commands the first ones, as far as each is plain whatever becomes of those before it.
 
     What a law might refuse is none of them: judged alone, it is told why.
     """
-    run = Run([], [])
+    run = PlainRun([], [])
     born = dict[str, int]()
     asked = set[str]()
     for seq, command in enumerate(commands, len(index.kind)):
@@ -127,7 +127,7 @@ def pays(index: Index) -> bool:
     return "numpy" in sys.modules or len(index.kind) >= LOADED_FROM
 
 
-def record_run(index: Index, run: Run, now_us: int) -> tuple[list[Entry], list[Outcome]]:
+def record_run(index: Index, run: PlainRun, now_us: int) -> tuple[list[Entry], list[Outcome]]:
     """The entries of a run, applied, and their outcomes."""
     from ledger.validity.building import take_in_new
 

@@ -18,6 +18,15 @@ HEARD_WITHIN_S = 10.0
 AGES_S = (5, 15, 35, 65, 125)
 
 
+def shared(store: Store) -> StoreFactory:
+    """Gives one store again and again: where several services hold it, they share a place."""
+
+    async def same() -> Store:
+        return store
+
+    return same
+
+
 class Desk:
     """One place, one clock, and ledgers with names no other test uses. Each `open` is a process more."""
 

@@ -1,7 +1,7 @@
 """Which entries answer which idempotency keys (law 11): of the newest in a dict, of all before by fingerprints.
 
 In a dict a key takes 150 bytes with its text. Its fingerprint (64 bits of xxh3) and the number of its entry take 12.
-Another key may have the same fingerprint, about once in ten million logs of a million entries: what is found is what
+Another key may have the same fingerprint, about once in forty million logs of a million entries: what is found is what
 may answer, and the entry itself says whether it does.
 """
 
@@ -18,7 +18,6 @@ import xxhash
 
 RECENT_MAX = 10_000
 """So many are kept in a dict in any case: those of a short log, for which numpy need not be loaded."""
-
 
 RECENT_CAP = 100_000
 """So many at most, even of a long log: to settle them takes some 50 ms, in which nobody else is answered."""
