@@ -9,13 +9,15 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
+import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import neo4j
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
 from ledger.assets import asset
 from ledger.clock import format_moment, system_clock
@@ -24,7 +26,7 @@ from ledger.model.entry import EMPTY, GENESIS, Head, Sealed, open_envelope
 from ledger.model.tag import Tag
 from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Packing, StateStore, collected
 from ledger.store.neo4j_nodes import portions, steps
-from ledger.store.neo4j_place import Place
+from ledger.store.neo4j_place import NAME_TAKEN, Place
 
 ANSWER_S = 15.0
 """How long one statement may take, here and on the server: one that hangs is one that is down."""
@@ -32,6 +34,8 @@ MIGRATION_S = 300.0
 """The same for a migration, which may have to index a large log."""
 RACE_S = 15.0
 """How long to try when another process migrates at the same moment: it takes 6 s on a cold server."""
+UNOWNED_S = 3.0
+"""A constraint takes its index milliseconds after that is filled: one without its constraint for longer was left."""
 
 WHOLE_CHARS = 8_192
 """Content up to this comes with its page of 5,000 (40 MB at worst); larger comes after it, a few MB at a time."""
@@ -116,17 +120,32 @@ class Neo4jStore(StateStore):
         if await self._pending():
             # Of several processes that prepare a database at once, all but one fall to deadlocks; they look again.
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(Unavailable),
+                retry=retry_if_exception(_may_pass),
                 stop=stop_after_delay(RACE_S),
                 wait=wait_random(0.1, 0.5),
                 reraise=True,
             ):
                 with attempt:
                     for migration in await self._pending():
+                        await self._drop_left_indexes(migration)
                         await self._apply(migration)
                         applied.append(migration.name)
         self._ready = True
         return applied
+
+    async def _drop_left_indexes(self, migration: Migration) -> None:
+        """Wait for who makes the same constraints. Who was cut off left an index that keeps its name: drop that."""
+        deadline = time.monotonic() + UNOWNED_S
+        while names := await self._left_indexes(migration):
+            if time.monotonic() > deadline:
+                for name in names:
+                    await self._ask("drop_index", name=name)
+                break
+            await asyncio.sleep(0.2)
+
+    async def _left_indexes(self, migration: Migration) -> set[str]:
+        row = await self._ask_row("unowned_indexes", names=migration.constraints)
+        return set(row["unowned"]) - set(row["owned"])
 
     async def _look_at_schema(self) -> None:
         """Write nothing: an empty place is fine, an older version is not."""
@@ -345,6 +364,18 @@ class Migration(NamedTuple):
     @property
     def statements(self) -> list[str]:
         return [statement for statement in self.text.split(";\n") if statement.strip()]
+
+    @property
+    def constraints(self) -> list[str]:
+        """Their names."""
+        return re.findall(r"^CREATE CONSTRAINT (\w+)", self.text, re.MULTILINE)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether a migration may go on later: a name may be taken by another process, or by what it left."""
+    return isinstance(error, Unavailable) or (
+        isinstance(error, SchemaMismatch) and error.details.get("neo4j_code") == NAME_TAKEN
+    )
 
 
 @cache

@@ -1,0 +1,3 @@
+// An index goes, if it is there.
+// $name
+DROP INDEX $name IF EXISTS
