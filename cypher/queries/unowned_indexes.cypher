@@ -1,5 +1,5 @@
-// Indexes filled for constraints that do not have them: yet, or ever, if who made them was cut off. With luck both are
-// there: then the constraint stands, and the other is in nobody's way.
+// Indexes filled for constraints that do not have them: yet, or ever, if who made them was cut off. The server may hold
+// two of one name, of which one has its constraint: then that stands, and the other is in nobody's way.
 // $names of constraints -> names of those without, names of those with one
 SHOW INDEXES YIELD name, state, populationPercent, owningConstraint
 WHERE name IN $names
