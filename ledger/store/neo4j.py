@@ -127,25 +127,38 @@ class Neo4jStore(StateStore):
             ):
                 with attempt:
                     for migration in await self._pending():
-                        await self._drop_left_indexes(migration)
+                        await self._free_names(migration)
                         await self._apply(migration)
                         applied.append(migration.name)
         self._ready = True
         return applied
 
-    async def _drop_left_indexes(self, migration: Migration) -> None:
-        """Wait for who makes the same constraints. Who was cut off left an index that keeps its name: drop that."""
+    async def _free_names(self, migration: Migration) -> None:
+        """Wait for who makes the same constraints. Who was cut off left an index that keeps its name: drop that.
+
+        Raises SchemaMismatch when somebody else's index has such a name.
+        """
         deadline = time.monotonic() + UNOWNED_S
-        while names := await self._left_indexes(migration):
+        while True:
+            left, others = await self._unowned_indexes(migration)
+            if not left and not others:
+                return
             if time.monotonic() > deadline:
-                for name in names:
-                    await self._ask("drop_index", name=name)
                 break
             await asyncio.sleep(0.2)
+        if others:
+            raise SchemaMismatch(
+                f"{self._place} has an index {min(others)}, which is what one of our constraints is called: drop it, "
+                "or make it anew under another name"
+            )
+        for name in left:
+            await self._ask("drop_index", name=name)
 
-    async def _left_indexes(self, migration: Migration) -> set[str]:
+    async def _unowned_indexes(self, migration: Migration) -> tuple[set[str], set[str]]:
+        """Indexes with the names of its constraints that have none: those filled for one, and those of others."""
         row = await self._ask_row("unowned_indexes", names=migration.constraints)
-        return set(row["unowned"]) - set(row["owned"])
+        owned = set(row["owned"])
+        return set(row["filled"]) - owned, set(row["others"]) - owned
 
     async def _look_at_schema(self) -> None:
         """Write nothing: an empty place is fine, an older version is not."""
