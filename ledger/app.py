@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from ledger.clock import Clock, system_clock
-from ledger.errors import LedgerError, Malformed
+from ledger.errors import LedgerClosed, Malformed
 from ledger.model.change import CHANGE_FIRST_MAX, Change
 from ledger.model.entry import Head
 from ledger.model.impact import IMPACT_NAMES, Impact
@@ -517,7 +517,7 @@ class _Loop:
         if self.closed:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
-            raise LedgerError("this ledger is closed")
+            raise LedgerClosed("this ledger has been closed here")
         if threading.current_thread() is self._thread:
             raise Malformed("Ledger cannot be used inside its own event loop; use AsyncLedger")
         future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop)
@@ -574,11 +574,15 @@ def open_ledgers(
     return Ledgers(open_store(store) if isinstance(store, str) else store, clock, max_lag_s, reach_s, limits)
 
 
-async def migrate(store: str) -> int | None:
-    """Bring the place an address names to this version; the version of its layout, where it has one."""
+async def migrate(store: str) -> tuple[int | None, int | None]:
+    """Bring the place an address names to this version.
+
+    Returns the version of its layout that was found there (0: the place was empty; None: it is not there yet, and the
+    first write makes it), and that of this package; None, None for a store that has no layout.
+    """
     place = open_store(store)
     try:
         await place.open(create=True)
     finally:
         await place.close()
-    return place.schema_version
+    return place.schema_found, place.schema_version

@@ -26,7 +26,7 @@
     └── Usage  FileTrouble  Interrupted       of the command line: misunderstood, no such file, Ctrl-C
 
 `code` is stable and part of the public contract, `retry` says whether the same call may succeed later.
-Library errors (sqlite3, neo4j, pydantic) are translated into this tree in one place each.
+Library errors (sqlite3, neo4j, msgspec, httpx) are translated into this tree in one place each.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from faulty import FaultyStore, intrude
 from histories import ALL_REFS, Author
 
 from ledger import AsyncLedger
-from ledger.errors import LedgerError, NotFound, Refused, Unavailable
+from ledger.errors import LedgerError, Locked, NotFound, Refused, Unavailable
 from ledger.model.entry import Head, Sealed
 from ledger.model.verdict import Report
 from ledger.service import committer, interchange
-from ledger.store.base import NodeState
+from ledger.store.base import NodeState, StateStore
 from ledger.store.memory import MemoryStore
 from ledger.testing.clock import ManualClock
 from ledger.testing.line import Line
@@ -59,10 +59,20 @@ async def turns(number: int = 20) -> None:
         await asyncio.sleep(0)
 
 
-class ShowingStore(GatedStore):
-    """One that shows states, which others write behind the head."""
+class ShowingStore(GatedStore, StateStore):
+    """One that shows states, which another process writes behind the head."""
 
-    shows_states = True
+    async def take_lease(self, ledger: str, holder: str, seconds: float) -> int | None:
+        return None
+
+    async def write_states(self, ledger: str, holder: str, states: Sequence[NodeState], upto: int) -> None:
+        raise Locked("another process writes them")
+
+    async def states_upto(self, ledger: str) -> int:
+        return 0
+
+    async def read_states(self, ledger: str) -> tuple[int, dict[int, tuple[str | None, str | None]]]:
+        return 0, {}
 
 
 @pytest.mark.parametrize("store", [GatedStore, ShowingStore])

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # --- imports ------------------------------------------------------------------------------------------------
 
 ENGINES = ("ledger.store.memory", "ledger.store.sqlite", "ledger.store.neo4j")
-FOUNDATION = ("ledger.errors", "ledger.clock", "ledger.assets")
+FOUNDATION = ("ledger.addresses", "ledger.errors", "ledger.clock", "ledger.assets")
 NOUNS = (*FOUNDATION, "ledger.model")
 PORT = (*NOUNS, "ledger.store.base")
 SERVICE = (*PORT, "ledger.validity", "ledger.service")
@@ -27,6 +27,7 @@ SERVICE = (*PORT, "ledger.validity", "ledger.service")
 # A module belongs to the longest name here that it starts with, and imports its own layer and those named. The bare
 # names of packages with layers inside, `ledger` and `ledger.store`, stand for their __init__ alone.
 LAYERS: dict[str, tuple[str, ...]] = {
+    "ledger.addresses": (),
     "ledger.errors": (),
     "ledger.clock": ("ledger.errors",),
     "ledger.assets": (),

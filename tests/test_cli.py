@@ -453,8 +453,16 @@ def test_verify_tells_another_digest(page: Terminal) -> None:
 
 
 def test_migrate_brings_a_store_to_this_version(page: Terminal) -> None:
-    assert page.ok("migrate") == f"{page.store} is at this version (schema 2)\n"
-    assert page.json("migrate") == {"store": page.store, "schema": 2}
+    assert page.ok("migrate") == f"{page.store} is at this version already (schema 2)\n"
+    assert page.json("migrate") == {"store": page.store, "found": 2, "schema": 2}
+
+
+def test_migrate_of_what_is_not_there(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    assert terminal.ok("migrate") == f"{terminal.store} is not there yet; the first write makes it\n"
+    (tmp_path / "ledger.db").touch()
+    assert terminal.ok("migrate") == f"{terminal.store} was prepared (schema 2)\n"
+    assert terminal.ok("migrate", "--store", "memory:") == "memory: needs no preparation\n"
 
 
 # --- import, export, restore ----------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """A dry run is a store like any other, on top of one that stays as it is."""
 
+import asyncio
+
 import pytest
 
 from ledger import AsyncLedger
@@ -8,6 +10,7 @@ from ledger.store.memory import MemoryStore
 from ledger.store.rehearsal import Rehearsal
 from ledger.testing import LedgerContract, StoreContract
 from ledger.testing.desk import StoreFactory
+from ledger.testing.line import Line
 
 
 class TestRehearsal(LedgerContract, StoreContract):
@@ -42,3 +45,20 @@ async def test_it_judges_on_top_of_what_is_there_and_leaves_it_alone() -> None:
         assert (await ledger.check(["doc", "b"])).fresh == ["doc", "b"]
         assert (await ledger.entry("doc")).content == {"text": 1}
         assert (await ledger.status()).head == 2
+
+
+async def test_on_a_store_that_is_polled_it_hears_of_others_until_it_is_cut_off() -> None:
+    beneath = MemoryStore()
+    line = Line(beneath, poll_s=0.02)
+    async with AsyncLedger.open(beneath) as ledger:
+        await ledger.record("belief", True, key="b")
+        async with AsyncLedger.open(line, dry_run=True, max_lag_s=0.2) as trial:
+            assert (await trial.check(["b"])).fresh == ["b"]
+            await ledger.revoke("b")
+            async with asyncio.timeout(5):
+                while (await trial.check(["b"])).fresh:
+                    await asyncio.sleep(0.02)
+            line.cut = True
+            await asyncio.sleep(0.3)
+            assert (await trial.check(["b"])).withheld[0].reason == "behind"
+            line.cut = False

@@ -14,10 +14,10 @@ import pytest
 from ledger import AsyncLedger, Ledger
 from ledger.errors import Full, Locked, NoSuchDatabase, NotCurrent
 from ledger.model.canonical import digest_of
-from ledger.model.entry import EMPTY, Belief, Head, Sealed, seal
+from ledger.model.entry import EMPTY, Belief, Head, Sealed, head_after, seal
 from ledger.store.base import NodeState
 from ledger.store.sqlite import SqliteStore
-from ledger.testing.log import Log, head_of
+from ledger.testing.log import Log
 
 WITHIN_S = 10.0
 
@@ -66,7 +66,7 @@ async def test_what_was_acknowledged_is_read(file: Path) -> None:
     head = EMPTY
     for number, sealed in enumerate(entries, start=1):
         await store.append("main", head, [sealed])
-        head = head_of(sealed)
+        head = head_after(sealed)
         read, picked = await asyncio.gather(store.read("main", number - 1), store.pick("main", [number]))
         assert (await store.head("main"), len(read), len(picked)) == (head, 1, 1)
     await store.close()
@@ -86,8 +86,8 @@ async def test_a_file_is_read_while_it_is_made(tmp_path: Path) -> None:
             seen.append(await maker.head("main"))
             await asyncio.sleep(0)
         await making
-        assert {None, head_of(sealed)} >= set(seen)
-        assert await reader.head("main") == await maker.head("main") == head_of(sealed)
+        assert {None, head_after(sealed)} >= set(seen)
+        assert await reader.head("main") == await maker.head("main") == head_after(sealed)
         for store in log.stores:
             await store.close()
 
@@ -99,7 +99,7 @@ async def test_closing_waits_for_what_is_under_way_and_leaves_no_file_open(file:
     await store.open(create=True)
     await store.append("main", EMPTY, entries[:1])
     with locked(file):
-        writing = asyncio.create_task(store.append("main", head_of(entries[0]), entries[1:]))
+        writing = asyncio.create_task(store.append("main", head_after(entries[0]), entries[1:]))
         reading = asyncio.create_task(store.read("main", 0))
         await asyncio.sleep(0.1)
         closing = asyncio.create_task(store.close())
@@ -108,7 +108,7 @@ async def test_closing_waits_for_what_is_under_way_and_leaves_no_file_open(file:
     await asyncio.gather(writing, reading, closing)
     assert list(file.parent.iterdir()) == [file], "the last who closes takes the write-ahead log with it"
     await store.close()
-    assert await (await log.open()).head("main") == head_of(entries[1])
+    assert await (await log.open()).head("main") == head_after(entries[1])
     await log.stores[0].close()
 
 
@@ -220,7 +220,7 @@ async def test_a_ledger_that_could_not_be_made_has_no_number(file: Path) -> None
     entries = Log(lambda: _opened(file)).entries(3)
     await theirs.append("a", EMPTY, entries[:1])
     await theirs.append("b", EMPTY, entries[:2])
-    await ours.append("b", head_of(entries[1]), entries[2:])
+    await ours.append("b", head_after(entries[1]), entries[2:])
     assert await ours.read("a", 0, content=True) == entries[:1]
     assert await ours.read("b", 0, content=True) == entries
     for store in (ours, theirs):

@@ -211,5 +211,5 @@ def test_migrate_brings_an_older_file_up(older: Path) -> None:
     terminal = Terminal(older.parent)
     result = terminal.run("check", "a")
     assert (result.exit_code, "schema 1" in result.stderr, "ledger migrate" in result.stderr) == (2, True, True)
-    terminal.ok("migrate")
+    assert terminal.ok("migrate") == f"{terminal.store} was brought from schema 1 to 2\n"
     assert terminal.ok("check", "a").startswith("fresh")

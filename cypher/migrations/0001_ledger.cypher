@@ -19,4 +19,6 @@ FOR (n:Entry) ON (n.ledger, n.key);
 CREATE INDEX ledger_entry_state IF NOT EXISTS
 FOR (n:Entry) ON (n.ledger, n.state);
 
-CALL db.awaitIndexes(300);
+CALL db.awaitIndex('ledger_entry_key', 300);
+
+CALL db.awaitIndex('ledger_entry_state', 300);

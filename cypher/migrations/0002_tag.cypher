@@ -2,5 +2,3 @@
 
 CREATE CONSTRAINT ledger_tag_name IF NOT EXISTS
 FOR (t:Tag) REQUIRE (t.ledger, t.name) IS UNIQUE;
-
-CALL db.awaitIndexes(300);

@@ -1,3 +1,3 @@
 // An index goes, if it is there.
-// $name
+// $name of the index
 DROP INDEX $name IF EXISTS

@@ -8,10 +8,10 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
+from ledger.addresses import without_password
 from ledger.app import Ledger
 from ledger.cli.progress import Bar
 from ledger.cli.render import as_json_text, clean, print_json, print_lines
@@ -109,13 +109,6 @@ class Place:
             print_json(data())
         else:
             print_lines(lines())
-
-
-def without_password(store: str) -> str:
-    """A store address for people to see."""
-    parts = urlsplit(store)
-    _, at, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl() if at else store
 
 
 def is_empty(ledger: AnyLedger) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from ledger.addresses import without_password
 from ledger.app import open_ledgers
-from ledger.cli.options import without_password
 from ledger.cli.render import clean
 
 

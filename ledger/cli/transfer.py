@@ -101,12 +101,21 @@ def migrate(place: Place) -> None:
     """Bring a store to the schema of this version."""
     if place.is_service:
         raise Usage(f"a service brings its store to its own version when it starts; {place.address} needs no migrate")
-    version = asyncio.run(migrate_store(place.store))
-    said = "" if version is None else f" (schema {version})"
+    found, schema = asyncio.run(migrate_store(place.store))
     place.answer(
-        lambda: {"store": place.address, "schema": version},
-        lambda: [f"{place.address} is at this version{said}"],
+        lambda: {"store": place.address, "found": found, "schema": schema},
+        lambda: [f"{place.address} {_migrated(found, schema)}"],
     )
+
+
+def _migrated(found: int | None, schema: int | None) -> str:
+    if schema is None:
+        return "needs no preparation"
+    if found is None:
+        return "is not there yet; the first write makes it"
+    if found == schema:
+        return f"is at this version already (schema {schema})"
+    return f"was prepared (schema {schema})" if found == 0 else f"was brought from schema {found} to {schema}"
 
 
 class _Reading:

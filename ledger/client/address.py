@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ledger.addresses import without_password
 from ledger.errors import BadAddress, Malformed
 from ledger.model.reference import check_ledger
 
@@ -46,19 +47,13 @@ class Place:
 
 
 def _check_address(address: str) -> None:
+    shown = without_password(address)
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise BadAddress(f"{_shown(address)!r} is no address of a service: {error}") from error
+        raise BadAddress(f"{shown!r} is no address of a service: {error}") from error
     if parts.username is not None or parts.password is not None:
-        raise BadAddress(f"{_shown(address)!r}: an address holds no user and no password; give the key as api_key")
+        raise BadAddress(f"{shown!r}: an address holds no user and no password; give the key as api_key")
     if parts.scheme not in SCHEMES or not host or parts.query or parts.fragment or not address.isprintable():
-        raise BadAddress(f"{_shown(address)!r} is no address of a service, like http://127.0.0.1:8321")
-
-
-def _shown(address: str) -> str:
-    """An error may end in a log: it holds no password."""
-    scheme, separator, rest = address.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{'…@' if '@' in host else ''}{host.rpartition('@')[2]}{slash}{path}"
+        raise BadAddress(f"{shown!r} is no address of a service, like http://127.0.0.1:8321")

@@ -31,7 +31,7 @@ from ledger.service.live import Live
 from ledger.service.pacing import GROUP_COMMANDS_MAX, Pace, Queue, WriteLimits
 from ledger.service.recall import idempotency_keys, recalled
 from ledger.service.rendering import facts_of
-from ledger.store.base import NodeState, Store
+from ledger.store.base import NodeState, StateStore, Store
 from ledger.validity.index import Index
 from ledger.validity.verdicts import Reader
 
@@ -212,7 +212,7 @@ class Committer:
         while self._waiting:
             commit = self._under_way
             full = self._gathering is not None and self._gathering.is_full
-            if not full and self._wait(1 if commit is None else SLICE_COMMANDS):
+            if not full and self._so_many_wait(1 if commit is None else SLICE_COMMANDS):
                 if commit is None and self._gathering is None:
                     await self._until_enough_are_back()
                 await self._judge_slice()
@@ -243,9 +243,9 @@ class Committer:
         self._enough = None
 
     def _a_slice_waits(self) -> bool:
-        return self._wait(SLICE_COMMANDS)
+        return self._so_many_wait(SLICE_COMMANDS)
 
-    def _wait(self, number: int) -> bool:
+    def _so_many_wait(self, number: int) -> bool:
         """Whether so many commands wait to be judged."""
         for submission in self._waiting:
             if submission.blocked:
@@ -370,7 +370,7 @@ class Committer:
 
         Raises HeadMoved when it is void by now, for another process wrote.
         """
-        if not self.store.shows_states:
+        if not isinstance(self.store, StateStore):
             return ()
         if not self.live.has_ahead(group.end):
             raise HeadMoved(f"{self.live.name!r} is no longer at {group.head.seq}")

@@ -77,7 +77,7 @@ class Live:
     def mark(self, seq: int) -> bytes | None:
         """How the chain hash of a durable entry begins; None if the entry is not known here.
 
-        4 bytes an entry, where the index takes 300: so a check that names a revision asks the store for nothing.
+        4 bytes an entry, where the index takes 260: so a check that names a revision asks the store for nothing.
         """
         return bytes(self._chain[seq * MARK_BYTES : (seq + 1) * MARK_BYTES]) or None
 

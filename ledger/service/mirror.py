@@ -12,10 +12,9 @@ from collections.abc import Iterable
 
 from ledger.errors import StoreError
 from ledger.service.live import Live
-from ledger.store.base import NodeState, StateStore
+from ledger.store.base import LEASE_S, NodeState, StateStore
 from ledger.validity.verdicts import Reader
 
-LEASE_S = 5.0
 _RETRY_S = 0.5
 _AT_ONCE = 2_000
 _GATHER_S = 0.5

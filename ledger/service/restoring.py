@@ -9,7 +9,7 @@ import orjson
 
 from ledger.errors import Corrupt, LedgerError, Malformed
 from ledger.model.canonical import canonical, digest_of_bytes, parse_json
-from ledger.model.entry import EMPTY, Head, Record, Sealed, open_envelope, seal
+from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, open_envelope, seal
 from ledger.model.reference import check_tag
 from ledger.model.tag import Tag
 from ledger.service.service import LedgerService
@@ -52,7 +52,7 @@ class Restoring:
             return
         held = await self._there()
         sealed = _verbatim(data, self._lines, self.head.hash, self.head.seq + 1)
-        self.head = Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
+        self.head = head_after(sealed)
         if self.head.seq > held.seq:
             await self._take(sealed)
         elif self.head.seq == held.seq and self.head.hash != held.hash:

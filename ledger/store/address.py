@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from urllib.parse import unquote, urlsplit
 
+from ledger.addresses import without_password
 from ledger.errors import BadAddress, Malformed
 from ledger.store.base import Store
 
@@ -18,7 +18,7 @@ def open_store(address: str) -> Store:
 
     Engines are imported when they are named, so that a look into a file does not wait for a driver. Raises BadAddress.
     """
-    shown = re.sub(r"//[^/@]*@", "//…@", address)  # an error may end in a log: it holds no password
+    shown = without_password(address)
     scheme, separator, rest = address.partition(":")
     if not separator or scheme not in SCHEMES:
         near = difflib.get_close_matches(scheme, SCHEMES, n=1)
@@ -40,7 +40,7 @@ def open_store(address: str) -> Store:
     if scheme == "sqlite":
         from ledger.store.sqlite import BUSY_TIMEOUT_S, SqliteStore
 
-        return SqliteStore(_file_of(address, rest), busy_timeout_s=_seconds("LEDGER_BUSY_TIMEOUT_S", BUSY_TIMEOUT_S))
+        return SqliteStore(_file_of(shown, rest), busy_timeout_s=_seconds("LEDGER_BUSY_TIMEOUT_S", BUSY_TIMEOUT_S))
     from ledger.store.neo4j import Neo4jStore
 
     if not urlsplit(address).hostname:
@@ -49,15 +49,15 @@ def open_store(address: str) -> Store:
     return Neo4jStore(address, user=user, password=password)
 
 
-def _file_of(address: str, rest: str) -> str:
+def _file_of(shown: str, rest: str) -> str:
     if not rest.startswith("///") or len(rest) == 3:
         raise BadAddress(
-            f"{address!r} names no file: sqlite:///ledger.db (relative) or sqlite:////var/ledger.db (absolute)",
-            store=address,
+            f"{shown!r} names no file: sqlite:///ledger.db (relative) or sqlite:////var/ledger.db (absolute)",
+            store=shown,
         )
     name = unquote(rest[3:])
     if not name.isprintable():
-        raise BadAddress(f"{address!r} names a file with unprintable characters", store=address)
+        raise BadAddress(f"{shown!r} names a file with unprintable characters", store=shown)
     return name
 
 

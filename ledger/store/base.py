@@ -10,6 +10,9 @@ from typing import Generic, NamedTuple, TypeVar
 from ledger.model.entry import Head, Sealed
 from ledger.model.tag import Tag
 
+LEASE_S = 5.0
+"""How long the right to write states is held without being taken anew."""
+
 PAGE_ENTRIES = 5_000
 """Entries read at once. On Neo4j, collected columns of 5,000 come at 110-160,000 entries/s, single rows at 10,000."""
 
@@ -49,8 +52,9 @@ class Store(ABC):
     schema_version: int | None = None
     """The layout that this version of the package writes, where the engine has one."""
 
-    shows_states: bool = False
-    """Whether `write_states` and `read_states` are there: the engine shows states to people."""
+    schema_found: int | None = None
+    """The layout that `open` found, and brought to that if it was told to `create`: 0 if there was none, None if it did
+    not look."""
 
     @property
     def place(self) -> str | None:
@@ -158,8 +162,6 @@ def collected(envelopes: Iterable[bytes], hashes: Iterable[bytes]) -> Collected:
 
 class StateStore(Store):
     """A store that shows states on its nodes, written behind the head by whoever holds the lease."""
-
-    shows_states = True
 
     @abstractmethod
     async def take_lease(self, ledger: str, holder: str, seconds: float) -> int | None:

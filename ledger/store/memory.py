@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ledger.errors import HeadMoved, NoSuchLedger
-from ledger.model.entry import EMPTY, Head, Revocation, Sealed
+from ledger.model.entry import EMPTY, Head, Revocation, Sealed, head_after
 from ledger.model.tag import Tag
 from ledger.store.base import PAGE_ENTRIES, NodeState, Store
 
@@ -69,4 +69,4 @@ class MemoryStore(Store):
 
     def _head(self, ledger: str) -> Head:
         log = self._logs.get(ledger)
-        return Head(len(log), log[-1].hash, log[-1].entry.recorded_at_us) if log else EMPTY
+        return head_after(log[-1]) if log else EMPTY

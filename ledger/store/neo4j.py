@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import neo4j
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from ledger.assets import asset
 from ledger.clock import format_moment, system_clock
 from ledger.errors import Corrupt, HeadMoved, Locked, NoSuchLedger, SchemaMismatch, StoreError, Unavailable
-from ledger.model.entry import EMPTY, GENESIS, Head, Sealed, open_envelope
+from ledger.model.entry import EMPTY, GENESIS, Head, Sealed, head_after, open_envelope
 from ledger.model.tag import Tag
-from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Packing, StateStore, collected
+from ledger.store.base import LEASE_S, PAGE_ENTRIES, Collected, NodeState, Packing, StateStore, collected
 from ledger.store.neo4j_nodes import portions, steps
-from ledger.store.neo4j_place import NAME_TAKEN, Place
+from ledger.store.neo4j_place import Place
 
 ANSWER_S = 15.0
 """How long one statement may take, here and on the server: one that hangs is one that is down."""
@@ -35,7 +35,9 @@ MIGRATION_S = 300.0
 RACE_S = 15.0
 """How long to try when another process migrates at the same moment: it takes 6 s on a cold server."""
 UNOWNED_S = 3.0
-"""A constraint takes its index milliseconds after that is filled: one without its constraint for longer was left."""
+"""A constraint mostly takes its index milliseconds after that is filled: one without it for longer was left."""
+FILLING = "POPULATING"
+"""The state of an index until its constraint takes it."""
 
 WHOLE_CHARS = 8_192
 """Content up to this comes with its page of 5,000 (40 MB at worst); larger comes after it, a few MB at a time."""
@@ -44,7 +46,6 @@ UNLIMITED = 1 << 40
 PAGE_STATES = 20_000
 CHUNK_STATES = 1_000
 """An append may have to wait for one such chunk: 30 ms, where the entries it names are written to."""
-LEASE_S = 5.0
 
 SETTLING_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0)
 """Pauses between looks at what a commit shows in part. That takes milliseconds: what lasts longer is damage."""
@@ -117,10 +118,12 @@ class Neo4jStore(StateStore):
     async def migrate(self) -> list[str]:
         """Bring the database to this version of the package; the names of what was applied. Raises SchemaMismatch."""
         applied = []
-        if await self._pending():
+        pending = await self._pending()
+        self.schema_found = pending[0].number - 1 if pending else self.schema_version
+        if pending:
             # Of several processes that prepare a database at once, all but one fall to deadlocks; they look again.
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception(_may_pass),
+                retry=retry_if_exception_type(Unavailable),
                 stop=stop_after_delay(RACE_S),
                 wait=wait_random(0.1, 0.5),
                 reraise=True,
@@ -134,31 +137,30 @@ class Neo4jStore(StateStore):
         return applied
 
     async def _free_names(self, migration: Migration) -> None:
-        """Wait for who makes the same constraints. Who was cut off left an index that keeps its name: drop that.
+        """Drop what has the names of its constraints and was left by who was cut off while making those.
 
-        Raises SchemaMismatch when somebody else's index has such a name.
+        Raises SchemaMismatch when something that has such a name is somebody else's.
         """
+        seen = await self._unowned_indexes(migration)
         deadline = time.monotonic() + UNOWNED_S
-        while True:
-            left, others = await self._unowned_indexes(migration)
-            if not left and not others:
-                return
-            if time.monotonic() > deadline:
-                break
+        while seen and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
-        if others:
+            # Gone from here is one that got its constraint, even one in use a moment before that was seen.
+            seen &= await self._unowned_indexes(migration)
+        if others := sorted(name for _, name, state in seen if state != FILLING):
             raise SchemaMismatch(
-                f"{self._place} has an index {min(others)}, which is what one of our constraints is called: drop it, "
-                "or make it anew under another name"
+                f"{self._place} has an index {', '.join(others)}, as one of our constraints is called: "
+                "drop it, or make it anew under another name",
+                store=self.place,
             )
-        for name in left:
-            await self._ask("drop_index", name=name)
+        for _, name, _ in sorted(seen):
+            # Should its constraint be in the making after all, the server lets us wait for that, and refuses.
+            await self._run(query_text("drop_index"), name=name)
 
-    async def _unowned_indexes(self, migration: Migration) -> tuple[set[str], set[str]]:
-        """Indexes with the names of its constraints that have none: those filled for one, and those of others."""
-        row = await self._ask_row("unowned_indexes", names=migration.constraints)
-        owned = set(row["owned"])
-        return set(row["filled"]) - owned, set(row["others"]) - owned
+    async def _unowned_indexes(self, migration: Migration) -> set[tuple[int, str, str]]:
+        """Indexes called like one of its constraints, where no constraint is: id, name and state of each."""
+        row = await self._ask_row("unowned_indexes", names=[one.name for one in migration.constraints])
+        return {(id, name, state) for id, name, state in row["unowned"] if name not in row["owned"]}
 
     async def _look_at_schema(self) -> None:
         """Write nothing: an empty place is fine, an older version is not."""
@@ -188,8 +190,8 @@ class Neo4jStore(StateStore):
 
     async def _apply(self, migration: Migration) -> None:
         for statement in migration.statements:
-            async with self._session(MIGRATION_S) as session:
-                await (await session.run(neo4j.Query(statement, timeout=MIGRATION_S))).consume()
+            await self._run(statement)
+        await self._check_constraints(migration)
         await self._ask(
             "record_migration",
             number=migration.number,
@@ -197,6 +199,22 @@ class Neo4jStore(StateStore):
             checksum=migration.checksum,
             applied_at=format_moment(system_clock()),
         )
+
+    async def _run(self, statement: str, **parameters: Any) -> None:
+        """A statement that may take long."""
+        async with self._session(MIGRATION_S) as session:
+            await (await session.run(neo4j.Query(statement, timeout=MIGRATION_S), parameters)).consume()
+
+    async def _check_constraints(self, migration: Migration) -> None:
+        """The server makes none whose name is taken, and says nothing. Raises SchemaMismatch."""
+        there = (await self._ask_row("constraints"))["constraints"]
+        for name, label, properties in migration.constraints:
+            if [label, properties] not in there:
+                raise SchemaMismatch(
+                    f"{self._place} has a constraint {name} of something else, as one of ours is called: "
+                    "drop it, or make it anew under another name",
+                    store=self.place,
+                )
 
     # -- the log ------------------------------------------------------------------------------------------------------
 
@@ -209,8 +227,7 @@ class Neo4jStore(StateStore):
             if row is None:
                 return None
             if row["envelope"] is not None:
-                last = _sealed(row["envelope"], row["hash"])
-                return Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
+                return head_after(_sealed(row["envelope"], row["hash"]))
             await asyncio.sleep(pause_s)
         raise Corrupt(f"the last entry of {ledger!r} is missing in {self._place}", ledger=ledger)
 
@@ -379,16 +396,25 @@ class Migration(NamedTuple):
         return [statement for statement in self.text.split(";\n") if statement.strip()]
 
     @property
-    def constraints(self) -> list[str]:
-        """Their names."""
-        return re.findall(r"^CREATE CONSTRAINT (\w+)", self.text, re.MULTILINE)
+    def constraints(self) -> list[Constraint]:
+        """Those it makes."""
+        return [
+            Constraint(name, label, re.findall(r"\w\.(\w+)", unique))
+            for name, label, unique in _CONSTRAINT.findall(self.text)
+        ]
 
 
-def _may_pass(error: BaseException) -> bool:
-    """Whether a migration may go on later: a name may be taken by another process, or by what it left."""
-    return isinstance(error, Unavailable) or (
-        isinstance(error, SchemaMismatch) and error.details.get("neo4j_code") == NAME_TAKEN
-    )
+class Constraint(NamedTuple):
+    """No two nodes with this label have the same values of these properties."""
+
+    name: str
+    label: str
+    properties: list[str]
+
+
+_CONSTRAINT = re.compile(
+    r"^CREATE CONSTRAINT (\w+) IF NOT EXISTS\nFOR \(\w+:(\w+)\) REQUIRE (.+) IS UNIQUE;$", re.MULTILINE
+)
 
 
 @cache

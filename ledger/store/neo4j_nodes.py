@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ledger.clock import format_moment
 from ledger.model.edges import edges_of
-from ledger.model.entry import WHOLE_BATCH, Event, Head, Record, Reinstatement, Revocation, Sealed
+from ledger.model.entry import WHOLE_BATCH, Event, Head, Record, Reinstatement, Revocation, Sealed, head_after
 from ledger.store.base import NodeState
 
 T = TypeVar("T")
@@ -30,8 +30,7 @@ def steps(
     born = {one.seq: {"state": one.state, "reason": one.reason, "state_seq": entries[-1].entry.seq} for one in states}
     for chunk in portions(entries, lambda sealed: len(sealed.envelope) + len(sealed.content or "")):
         found.append(_step(ledger, expects, chunk, born))
-        last = chunk[-1]
-        expects = Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
+        expects = head_after(chunk[-1])
     return found
 
 

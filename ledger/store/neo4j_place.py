@@ -121,8 +121,6 @@ _MIGRATING = "another process prepares it at the same moment"  # we say IF NOT E
 _TOO_LONG = "it took too long"
 _STOPPED = "the transaction was stopped"
 
-NAME_TAKEN = "Neo.ClientError.Schema.IndexWithNameAlreadyExists"
-
 _BY_CODE: dict[str, tuple[type[LedgerError], str]] = {
     "Neo.ClientError.Database.DatabaseNotFound": (NoSuchDatabase, "there is no such database"),
     "Neo.ClientError.General.TransactionOutOfMemoryError": (TooLarge, "this needs more memory than the server allows"),
@@ -130,7 +128,7 @@ _BY_CODE: dict[str, tuple[type[LedgerError], str]] = {
     "Neo.ClientError.Schema.ConstraintWithNameAlreadyExists": (SchemaMismatch, _TAKEN),
     "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists": (Unavailable, _MIGRATING),
     "Neo.ClientError.Schema.IndexAlreadyExists": (SchemaMismatch, _TAKEN),
-    NAME_TAKEN: (SchemaMismatch, _TAKEN),
+    "Neo.ClientError.Schema.IndexWithNameAlreadyExists": (Unavailable, _MIGRATING),
     "Neo.ClientError.Security.AuthenticationRateLimit": (Unavailable, "too many wrong passwords, wait a little"),
     "Neo.ClientError.Security.CredentialsExpired": (BadAddress, "this password must be changed first"),
     "Neo.ClientError.Transaction.LockClientStopped": (Unavailable, _STOPPED),

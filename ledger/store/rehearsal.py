@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ledger.errors import HeadMoved, NoSuchLedger
-from ledger.model.entry import EMPTY, Head, Revocation, Sealed
+from ledger.model.entry import EMPTY, Head, Revocation, Sealed, head_after
 from ledger.model.tag import Tag
 from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Store
 
@@ -17,6 +17,7 @@ class Rehearsal(Store):
 
     def __init__(self, beneath: Store) -> None:
         self.beneath = beneath
+        self.poll_s, self.is_server = beneath.poll_s, beneath.is_server
         self._from: dict[str, Head] = {}
         self._added: dict[str, list[Sealed]] = {}
         self._erased: dict[str, set[int]] = {}
@@ -85,8 +86,7 @@ class Rehearsal(Store):
         return self._head(ledger) != seen if ledger in self._added else self.beneath.moved(ledger, seen)
 
     def _head(self, ledger: str) -> Head:
-        last = self._added[ledger][-1]
-        return Head(last.entry.seq, last.hash, last.entry.recorded_at_us)
+        return head_after(self._added[ledger][-1])
 
     def _shown(self, ledger: str, entries: list[Sealed], content: bool) -> list[Sealed]:
         hidden = self._erased[ledger]

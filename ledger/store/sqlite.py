@@ -273,7 +273,7 @@ class SqliteStore(Store):
         writable = self._may_be_written()
         connection = _connect(self.path, "rwc", self.busy_timeout_s)
         with _closed_unless_well(connection):
-            _check(connection, self.path, create=writable)
+            self.schema_found = _check(connection, self.path, create=writable)
             if writable:
                 _use_wal(connection)
                 connection.execute("PRAGMA synchronous = FULL")
@@ -355,8 +355,8 @@ def _closed_unless_well(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _check(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
-    """Make sure the file is ours and of this version; give an empty one its tables if `create`."""
+def _check(connection: sqlite3.Connection, path: Path, *, create: bool) -> int:
+    """Make sure the file is ours, and of this version or brought to it (`create`); the version found; 0: empty."""
     # One look: another process may be giving the file its tables between two.
     connection.execute("BEGIN")
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -381,6 +381,7 @@ def _check(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
                 schema=version,
             )
         _migrate(connection)
+    return int(version)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

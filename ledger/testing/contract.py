@@ -16,6 +16,7 @@ from ledger.model.entry import (
     Dependency,
     Revocation,
     Sealed,
+    head_after,
     open_envelopes,
 )
 from ledger.model.tag import Tag
@@ -39,7 +40,7 @@ from ledger.testing.laws.watching import Watching
 from ledger.testing.laws.withdrawing import Erasing, Withdrawing
 from ledger.testing.laws.withholding import Withholding
 from ledger.testing.laws.writing import Batches
-from ledger.testing.log import Log, head_of
+from ledger.testing.log import Log
 from ledger.testing.page import Page
 
 
@@ -145,9 +146,9 @@ class StoreContract(_Place):
         """The head is the number, hash and moment of the last entry."""
         store, entries = await log.open(), log.entries(3)
         await store.append(log.name, EMPTY, entries[:2])
-        assert await store.head(log.name) == head_of(entries[1])
-        await store.append(log.name, head_of(entries[1]), entries[2:])
-        assert await store.head(log.name) == head_of(entries[2])
+        assert await store.head(log.name) == head_after(entries[1])
+        await store.append(log.name, head_after(entries[1]), entries[2:])
+        assert await store.head(log.name) == head_after(entries[2])
 
     async def test_reading_in_pages(self, log: Log) -> None:
         """`read` gives up to `limit` entries after a number, in order."""
@@ -173,14 +174,14 @@ class StoreContract(_Place):
         store, entries = await log.open(), log.entries(1_000, content="ä" * 1_000)
         await store.append(log.name, EMPTY, entries)
         assert await store.read(log.name, 0, content=True) == entries
-        assert await store.head(log.name) == head_of(entries[-1])
+        assert await store.head(log.name) == head_after(entries[-1])
 
     async def test_ledgers_are_apart(self, log: Log) -> None:
         """Ledgers of one place number their own entries, and share nothing."""
         store, entries = await log.open(), log.entries(4)
         await store.append(log.name + ".a", EMPTY, entries)
         await store.append(log.name + ".b", EMPTY, entries[:2])
-        assert await store.head(log.name + ".b") == head_of(entries[1])
+        assert await store.head(log.name + ".b") == head_after(entries[1])
         assert await store.read(log.name + ".b", 0, content=True) == entries[:2]
         assert await store.pick(log.name + ".b", [3]) == []
 
@@ -188,8 +189,8 @@ class StoreContract(_Place):
         """`append` raises HeadMoved when the head is not the one expected, and writes nothing."""
         store, entries = await log.open(), log.entries(6)
         await store.append(log.name, EMPTY, entries[:2])
-        head = head_of(entries[1])
-        for expects in (EMPTY, head_of(entries[0]), head._replace(hash=bytes(32)), head_of(entries[2])):
+        head = head_after(entries[1])
+        for expects in (EMPTY, head_after(entries[0]), head._replace(hash=bytes(32)), head_after(entries[2])):
             with pytest.raises(HeadMoved):
                 await store.append(log.name, expects, entries[2:])
         assert await store.head(log.name) == head
@@ -202,24 +203,24 @@ class StoreContract(_Place):
         first, other, last = entries[:3], log.following(entries[:3], actor="another"), entries[3:]
         store.prepare(log.name, EMPTY, first)
         await store.append(log.name, EMPTY, first)
-        store.prepare(log.name, head_of(first[-1]), other)
+        store.prepare(log.name, head_after(first[-1]), other)
         growing = last[:1]
-        store.prepare(log.name, head_of(first[-1]), growing)
+        store.prepare(log.name, head_after(first[-1]), growing)
         growing += last[1:2]
-        await store.append(log.name, head_of(first[-1]), growing)
-        elsewhere = head_of(growing[-1])._replace(hash=bytes(32))
+        await store.append(log.name, head_after(first[-1]), growing)
+        elsewhere = head_after(growing[-1])._replace(hash=bytes(32))
         store.prepare(log.name, elsewhere, last[2:])
         with pytest.raises(HeadMoved):
             await store.append(log.name, elsewhere, last[2:])
-        store.prepare(log.name, head_of(growing[-1]), last[2:])
-        await store.append(log.name, head_of(growing[-1]), last[2:])
+        store.prepare(log.name, head_after(growing[-1]), last[2:])
+        await store.append(log.name, head_after(growing[-1]), last[2:])
         assert await store.read(log.name, 0, content=True) == [log.kept(sealed) for sealed in entries]
 
     async def test_a_ledger_that_is_not_there_has_not_the_head_expected(self, log: Log) -> None:
         """An append that expects entries where there is no ledger creates none."""
         store, entries = await log.open(), log.entries(3)
         with pytest.raises(HeadMoved):
-            await store.append(log.name, head_of(entries[1]), entries[2:])
+            await store.append(log.name, head_after(entries[1]), entries[2:])
         assert await store.head(log.name) is None
         assert log.name not in await store.ledgers()
 
@@ -236,7 +237,7 @@ class StoreContract(_Place):
             assert sorted(type(answer).__name__ for answer in answers) == ["HeadMoved", "NoneType"]
             won = offers[answers.index(None)]
             kept += won
-            head = head_of(won[-1])
+            head = head_after(won[-1])
             assert await writers[0].head(log.name) == await writers[1].head(log.name) == head
         assert await writers[1].read(log.name, 0, content=True) == kept
 
@@ -247,14 +248,14 @@ class StoreContract(_Place):
         await one.append(log.name, EMPTY, entries[:1])
         await one.hold()
         await one.hold()
-        await one.append(log.name, head_of(entries[0]), entries[1:2])
-        await other.append(log.name, head_of(entries[1]), entries[2:3])
+        await one.append(log.name, head_after(entries[0]), entries[1:2])
+        await other.append(log.name, head_after(entries[1]), entries[2:3])
         await one.hold()
         with pytest.raises(HeadMoved):
-            await one.append(log.name, head_of(entries[1]), entries[2:3])
+            await one.append(log.name, head_after(entries[1]), entries[2:3])
         await one.hold()
         await one.release()
-        await other.append(log.name, head_of(entries[2]), entries[3:])
+        await other.append(log.name, head_after(entries[2]), entries[3:])
         assert await one.read(log.name, 0, content=True) == entries
 
     async def test_erasure_drops_contents(self, log: Log) -> None:
@@ -263,7 +264,7 @@ class StoreContract(_Place):
         await store.append(log.name, EMPTY, entries)
         last = log.next_to(entries[2], Dependency, digest=digest_of("hush"), key="p", version=4, content='"hush"')
         erasure = log.next_to(last, Revocation, targets=(1,), mode="erased", erases=(1, 3, 4))
-        await store.append(log.name, head_of(entries[2]), [last, erasure])
+        await store.append(log.name, head_after(entries[2]), [last, erasure])
         for reader in (store, await log.open()):
             found = await reader.read(log.name, 0, content=True)
             assert [sealed.content for sealed in found] == [None, '"hush"', None, None, None]
@@ -286,8 +287,8 @@ class StoreContract(_Place):
         entries = log.entries(2)
         await one.append(log.name, EMPTY, entries[:1])
         assert await two.read(log.name, 0, content=True) == entries[:1]
-        await two.append(log.name, head_of(entries[0]), entries[1:])
-        assert await one.head(log.name) == head_of(entries[1])
+        await two.append(log.name, head_after(entries[0]), entries[1:])
+        assert await one.head(log.name) == head_after(entries[1])
         await one.close()
         three = await log.open()
         assert await three.read(log.name, 0, content=True) == entries
@@ -297,7 +298,7 @@ class StoreContract(_Place):
         one, two = await log.open(), await log.open()
         entries = log.entries(2)
         await one.append(log.name, EMPTY, entries[:1])
-        for seen, appended in ((EMPTY, entries[:1]), (head_of(entries[0]), entries[1:])):
+        for seen, appended in ((EMPTY, entries[:1]), (head_after(entries[0]), entries[1:])):
             if seen != EMPTY:
                 await one.append(log.name, seen, appended)
             assert two.poll_s is not None or two.moved(log.name, seen)
@@ -314,7 +315,7 @@ class StoreContract(_Place):
         for reader in (store, await log.open()):
             assert await reader.tags(log.name) == sorted(tags)
         assert await store.tags(log.name + ".other") == []
-        assert await store.head(log.name) == head_of(entries[1])
+        assert await store.head(log.name) == head_after(entries[1])
 
     async def test_a_tag_that_is_taken(self, log: Log) -> None:
         """Who comes second is given the tag that has the name, be it the same one, and writes nothing."""

@@ -11,7 +11,6 @@ from ledger.model.entry import (
     Belief,
     Dependency,
     Entry,
-    Head,
     Justification,
     Reinstatement,
     Request,
@@ -105,7 +104,3 @@ class Log:
     def kept(sealed: Sealed) -> Sealed:
         """As it is after the erasure among `every_kind`."""
         return replace(sealed, content=None) if sealed.entry.seq in (3, 4) else sealed
-
-
-def head_of(sealed: Sealed) -> Head:
-    return Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET, UnsetType
 
 from ledger.model.entry import (
-    GENESIS,
+    EMPTY,
     Attempt,
     Entry,
     Expiry,
@@ -33,6 +33,7 @@ from ledger.model.entry import (
     Revocation,
     Sealed,
     Verification,
+    head_after,
 )
 from ledger.validity.lookup import (
     CONDEMNING,
@@ -78,7 +79,7 @@ class Index(Lookup):
     """One ledger's validity as of `head` and `clock_us`. Not thread-safe; its owner holds a lock."""
 
     def __init__(self) -> None:
-        self.head = Head(0, GENESIS, 0)
+        self.head = EMPTY
         self.clock_us = 0
         self.latest_us = 0  # time never goes back, even when what it did is undone
 
@@ -518,7 +519,7 @@ class Index(Lookup):
     def take_in(self, sealed: Sealed) -> None:
         """Apply an entry of the log, the next one after `head`."""
         self.apply(sealed.entry)
-        self.head = Head(sealed.entry.seq, sealed.hash, sealed.entry.recorded_at_us)
+        self.head = head_after(sealed)
 
     def apply(self, entry: Entry) -> None:
         """The effect of one entry on validity. Entries come in the order of the log; `head` is left to the caller."""
