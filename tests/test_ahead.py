@@ -16,10 +16,11 @@ from histories import ALL_REFS, Author
 
 from ledger import AsyncLedger
 from ledger.errors import LedgerError, Locked, NotFound, Refused, Unavailable
+from ledger.model.command import parse_command
 from ledger.model.entry import Head, Sealed
 from ledger.model.verdict import Report
 from ledger.service import committer, interchange
-from ledger.store.base import NodeState, StateStore
+from ledger.store.base import PAGE_ENTRIES, NodeState, StateStore
 from ledger.store.memory import MemoryStore
 from ledger.testing.clock import ManualClock
 from ledger.testing.line import Line
@@ -106,6 +107,65 @@ async def test_what_is_void_is_neither_made_ready_nor_believed(
         assert [one.replayed for one in done] == [False] * 6 + [True, False]
         keys = [sealed.entry.key for sealed in await gated.read("main", 0)]  # type: ignore[attr-defined]
         assert sorted(map(str, keys)) == ["None", *(f"d/{number}" for number in range(7))]
+
+
+async def test_nodes_are_born_with_the_states_of_their_own_commit() -> None:
+    """
+    record  r/0 … r/3                          one commit
+    record  r/0 … r/3 anew, which supersede    the next: judged on top of the first, and it may never land
+    """
+    born: dict[int, str] = {}
+
+    class Showing(ShowingStore):
+        async def append(
+            self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+        ) -> None:
+            born.update((one.seq, one.state) for one in states)
+            await super().append(ledger, expects, entries, states)
+
+    store = Showing()
+    for _ in range(9):
+        store.let.release()
+    async with AsyncLedger.open(store) as ledger:
+        ledger._service.committer.pace.room = 4
+        lines = [document(number % 4, content=number) for number in range(8)]
+        await ledger._service.submit([parse_command(line) for line in lines])
+        assert born == dict.fromkeys(range(1, 9), "fresh")
+
+
+async def test_who_is_told_that_the_store_failed_sees_nothing_of_his_land_later() -> None:
+    """
+    record  d/0, in answer to K                     @1
+    record  d/1 … d/4; d/0, in answer to K again    slices are judged, two at a time; then the log cannot be read
+                                                    -> Unavailable, when d/1 … d/4 have landed; nothing comes later
+    """
+
+    class Unreadable(MemoryStore):
+        failing = False
+
+        async def read(
+            self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False
+        ) -> list[Sealed]:
+            if self.failing:
+                raise Unavailable("no answer")
+            return await super().read(ledger, after, limit, content=content)
+
+    store = Unreadable()
+    async with AsyncLedger.open(store) as ledger:
+        service = ledger._service
+        again = document(0, idempotency_key="K")
+        await service.apply(again)
+        store.failing = True
+        submission = await service.submit([parse_command(one) for one in [*map(document, range(1, 5)), again]])
+        assert isinstance(submission.refusal, Unavailable)
+        assert [one.upto for one in submission.answers] == [2, 3, 4, 5]
+        head = await store.head("main")
+        assert head is not None
+        assert head.seq == 5
+        with pytest.raises(Unavailable):  # nothing of it is on its way: it is told at once
+            await service.apply(again)
+        store.failing = False
+        assert (await service.apply(document(9))).results[0].entry == "@6"
 
 
 async def test_what_nobody_foresaw_is_told_when_the_commit_is_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,14 +12,16 @@ from histories import ALL_REFS, Author
 from test_properties import STEPS, game
 
 from ledger import Ledger
+from ledger.clock import SECOND, format_moment
 from ledger.service import checkpoints
 from ledger.service.checkpoints import DIRECTORY
+from ledger.testing import ManualClock
 from ledger.validity.checkpoint import restored, snapshot
 from ledger.validity.index import Index
 from ledger.validity.past import Past
 from ledger.validity.verdicts import Reader
 
-UNSAID = {"memo", "causes", "_checked_floor", "_now", "_watched", "digest_texts"}
+UNSAID = {"memo", "causes", "_checked_floor", "_now", "_watched", "digest_texts", "rewinds"}
 """What is made anew when it is wanted."""
 
 
@@ -178,6 +180,29 @@ def test_a_newer_format_is_named(written: str, folder: Path, caplog: pytest.LogC
     with Ledger.open(written) as ledger:
         assert read_from_the_log(ledger) == 40
     assert "format 4" in caplog.text
+
+
+def test_the_clock_of_who_wrote_it_is_his_alone(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process whose clock is ten years ahead only looks; who starts from its checkpoint has his own time."""
+    address, clock, ahead = f"sqlite:///{tmp_path}/ledger.db", ManualClock(), ManualClock()
+    ahead.wait(10 * 365 * 86_400)
+    monkeypatch.setattr(checkpoints, "ENTRIES_MIN", 1_000)
+    with Ledger.open(address, clock=clock) as ledger:
+        ledger.record("dependency", 1, key="limited", valid_until=format_moment(clock.now_us + 86_400 * SECOND))
+        ledger.record("belief", 1, key="on it", because=[["limited"]])
+        record(ledger, 20)
+    with Ledger.open(address, clock=ahead) as ledger:
+        assert ledger.check(["limited", "on it"]).fresh == []
+        monkeypatch.setattr(checkpoints, "ENTRIES_MIN", 10)  # one is written when it is closed
+    assert len(list(folder.iterdir())) == 1
+    clock.wait(60)
+    with Ledger.open(address, clock=clock) as ledger:
+        assert read_from_the_log(ledger) == 0
+        assert ledger.check(["limited", "on it"]).fresh == ["limited", "on it"]
+        ledger.record("belief", 2, key="next")
+        assert ledger.entry("next").recorded_at == format_moment(clock.now_us)
+        clock.wait(86_400)
+        assert [verdict.reason for verdict in ledger.check(["limited", "on it"]).withheld] == ["expired", "unsupported"]
 
 
 def test_none_are_kept_where_none_are_wanted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

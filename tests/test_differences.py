@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import pytest
 from histories import KEYS, Author
 from test_properties import STEPS, game
 
-from ledger.clock import SECOND
-from ledger.model.entry import Entry, Record
+from ledger import AsyncLedger
+from ledger.clock import SECOND, format_moment
+from ledger.model.entry import Entry, Head, Record, Sealed
 from ledger.model.verdict import STALE
+from ledger.service import comparing
+from ledger.store.base import NodeState
+from ledger.store.memory import MemoryStore
+from ledger.testing import ManualClock
 from ledger.validity.comparison import compared, standings
 from ledger.validity.difference import Difference, Happening, difference, happening_of
 from ledger.validity.index import Index
@@ -227,3 +233,76 @@ def oracle_says(told: Told, past: Past) -> dict[str, tuple[str, str, str | None]
             assert isinstance(record, Record)
             said[key] = (record.digest[7:], verdict.state, verdict.reason)
     return said
+
+
+@pytest.fixture
+async def late(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[AsyncLedger, Late, str]]:
+    """
+    record  fifty others; p until 10 s; q because p
+    x is judged at 9 s, and not durable yet; it is 11 s    p is expired
+    """
+    monkeypatch.setattr(comparing, "KEYS_AT_ONCE", 1)
+    clock, store = ManualClock(), Late()
+    async with AsyncLedger.open(store, clock=clock) as ledger:
+        for number in range(50):
+            await ledger.record("belief", 1, key=f"other/{number}")
+        since, limit_us = ledger.revision, clock.now_us + 10 * SECOND
+        await ledger.record("dependency", 1, key="p", valid_until=format_moment(limit_us))
+        await ledger.record("belief", 1, key="q", because=[["p"]])
+        clock.wait(9)
+        store.held = asyncio.Event()
+        writing = asyncio.create_task(ledger.record("belief", 1, key="x"))
+        while not store.waiting:
+            await asyncio.sleep(0)
+        clock.wait(2)
+        assert (await ledger.check(["p"])).withheld[0].reason == "expired"
+        yield ledger, store, since
+        await writing
+
+
+async def test_a_diff_is_told_as_it_was_though_an_entry_comes_late(late: tuple[AsyncLedger, Late, str]) -> None:
+    ledger, store, since = late
+    store.lands_first = True
+    found = await ledger.diff(since)
+    assert store.held is None
+    assert {one.key: one.verdict and one.verdict.reason for one in found.recorded.first} == {
+        "p": "expired", "q": "unsupported",
+    }  # fmt: skip
+
+
+async def test_keys_are_compared_as_of_one_moment_though_an_entry_comes_late(
+    late: tuple[AsyncLedger, Late, str],
+) -> None:
+    ledger, store, _ = late
+    service = ledger._service
+    telling = asyncio.create_task(comparing.standings(service.live, lambda: service._past(None, "at")))
+    await asyncio.sleep(0)
+    assert store.held is not None
+    store.held.set()
+    _, told = await telling
+    assert {key: told[key].reason for key in ("p", "q", "x")} == {"p": "expired", "q": "unsupported", "x": None}
+
+
+class Late(MemoryStore):
+    """Commits when it is let; or, if what waits is to land first, when it is asked for anything."""
+
+    held: asyncio.Event | None = None
+    waiting = False
+    lands_first = False
+
+    async def append(
+        self, ledger: str, expects: Head, entries: Sequence[Sealed], states: Sequence[NodeState] = ()
+    ) -> None:
+        if self.held is not None:
+            self.waiting = True
+            await self.held.wait()
+            self.held, self.waiting = None, False
+        await super().append(ledger, expects, entries, states)
+
+    async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
+        if self.held is not None and self.lands_first:
+            self.held.set()
+            while self.held is not None:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
+        return await super().pick(ledger, seqs, content=content)

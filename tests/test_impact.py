@@ -162,3 +162,16 @@ def test_a_batch_bound_to_an_impact_is_answered_again() -> None:
         with pytest.raises(ImpactChanged):
             ledger.apply(plan, expects_impact=digest)
         assert ledger.status().head == 2
+
+
+def test_limits_that_were_only_supposed_leave_no_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.validity.index.TIMERS_SPARE", 10)
+    with Ledger.open("memory:") as ledger:
+        ledger.record("belief", 1, key="a", valid_until="2090-01-01T00:00:00Z")
+        for _ in range(40):
+            ledger.impact(
+                [{"op": "record", "kind": "belief", "key": "b", "content": 1, "valid_until": "2099-01-01T00:00:00Z"}]
+            )
+        index = ledger._ledger._service.live.index
+        assert len(index.timers) <= 13
+        assert sum(edition in index.limits for _, edition in index.timers) >= 1

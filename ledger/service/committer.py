@@ -225,6 +225,7 @@ class Committer:
                 self._under_way = None
                 await self._settle(commit)
             elif self._gathering is not None:
+                self._prepare(self._gathering)  # before more is judged on top of it
                 self._committing, self._gathering = self._gathering, None
                 self._under_way = asyncio.create_task(self._commit(self._committing))
 
@@ -274,7 +275,17 @@ class Committer:
             await self._recall(group, taken)
             self._judge(group, taken)
         except Exception as error:
-            self._fail({submission for submission, _ in taken}, error)
+            for submission, commands in taken:
+                self._stop(group, submission, submission.judged - len(commands), error)
+
+    def _stop(self, group: _Group, submission: Submission, judged: int, error: Exception) -> None:
+        """It cannot be judged any further. Its caller is told when what of it is on its way has landed, not before."""
+        if judged == len(submission.answers):
+            self._fail({submission}, error)
+        elif isinstance(error, LedgerError):
+            self._refuse(group, submission, error)
+        else:
+            raise error
 
     def _take(self, group: _Group) -> list[tuple[Submission, Sequence[Command]]]:
         """The next batches of those who wait: a slice, up to what the group has room for."""
@@ -334,9 +345,13 @@ class Committer:
                 upto = self._seal(group, judgement)
                 group.answers.append((submission, Answered(judgement.outcomes, judgement.replayed, upto)))
         except LedgerError as error:
-            group.refusals.append((submission, error))
-            submission.judged = len(submission.commands)
-            submission.stopped = True
+            self._refuse(group, submission, error)
+
+    def _refuse(self, group: _Group, submission: Submission, error: LedgerError) -> None:
+        """It ends here; its caller is told when this group has landed."""
+        group.refusals.append((submission, error))
+        submission.judged = len(submission.commands)
+        submission.stopped = True
 
     def _seal(self, group: _Group, judgement: Judgement) -> int:
         """Chain the entries of a batch; the last entry there is then."""
@@ -359,8 +374,8 @@ class Committer:
     # -- committing ---------------------------------------------------------------------------------------------------
 
     def _prepare(self, group: _Group) -> None:
-        """Let the store make ready for what is judged, and full, while it still commits the last."""
-        if group.entries:
+        """Let the store make ready for what is judged, perhaps while it still commits the last."""
+        if group.entries and group.states is None:
             with contextlib.suppress(HeadMoved):  # its own commit will say so
                 group.states = self._states_of(group)
                 self.store.prepare(self.live.name, group.head, group.entries, group.states)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ledger.clock import format_moment
 from ledger.model.entry import Sealed
-from ledger.model.verdict import FRESH, STALE
+from ledger.model.verdict import FRESH, STALE, Verdict
 from ledger.model.view import (
     AsOf,
     EditionHistories,
@@ -49,14 +49,15 @@ def turned(past: Past, turns: Sequence[difference.Turn], limit: int) -> TurnedLi
 
 
 def shown_difference(
-    reader: Reader,
+    index: Lookup,
     span: tuple[AsOf, AsOf],
     found: difference.Difference,
     picked: Iterable[Sealed],
+    verdicts: Mapping[int, Verdict | None],
     turns: Iterable[TurnedList],
 ) -> LedgerDiff:
-    """A difference, as of the later past; `picked` are the entries of those `listed`."""
-    views = {sealed.entry.seq: view_of(reader, sealed) for sealed in picked}
+    """A difference; `picked` are the entries of those `listed`, with their verdicts as of the later past."""
+    views = {sealed.entry.seq: view_of(index, sealed, verdicts[sealed.entry.seq]) for sealed in picked}
 
     def entries(seqs: Sequence[int]) -> Listed:
         return Listed(len(seqs), tuple(views[seq] for seq in seqs if seq in views))
@@ -91,18 +92,22 @@ KEYS_AT_ONCE = 2_000
 """Looked at before others get their turn: some 10 to 20 ms."""
 
 
-async def standings(live: Live, upto: int, clock_us: int) -> dict[str, comparison.Standing]:
-    """What a ledger said of each of its keys in a past."""
-    found: dict[str, comparison.Standing] = {}
-    start, keys = 0, 1
-    while start < keys:
+async def standings(live: Live, asked: Callable[[], Past]) -> tuple[AsOf, dict[str, comparison.Standing]]:
+    """What a ledger said of each of its keys in a past, and in which."""
+    while True:
         with live.durable as index:
-            past = Past(index, upto, clock_us)
-            keys = past.key_count
-            found.update(comparison.standings(Reader(past), range(start, min(start + KEYS_AT_ONCE, keys))))
-        start += KEYS_AT_ONCE
-        await asyncio.sleep(0)
-    return found
+            past, rewinds = asked(), index.rewinds
+            span, keys = as_of(live, past), past.key_count
+        found: dict[str, comparison.Standing] = {}
+        for start in range(0, keys, KEYS_AT_ONCE):
+            with live.durable as index:
+                if index.rewinds != rewinds:
+                    break  # an entry came late: of the time behind it the index does not know any more what it knew
+                reader = Reader(Past(index, past.upto, past.clock_us))
+                found.update(comparison.standings(reader, range(start, min(start + KEYS_AT_ONCE, keys))))
+            await asyncio.sleep(0)
+        else:
+            return span, found
 
 
 def shown_comparison(

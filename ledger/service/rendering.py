@@ -9,8 +9,9 @@ import orjson
 from msgspec import UNSET
 
 from ledger.clock import format_moment
-from ledger.model.entry import Record, Sealed
+from ledger.model.entry import RECORD_KINDS, Record, Sealed
 from ledger.model.result import NO_EFFECT, Effect
+from ledger.model.verdict import Verdict
 from ledger.model.view import EntryView, Node
 from ledger.validity.lookup import KIND_NAMES, Lookup
 from ledger.validity.resolve import name_of
@@ -50,10 +51,14 @@ def _effect(name: Callable[[int], str], change: Change) -> Effect:
     return Effect(change.number, tuple(map(name, change.first))) if change.number else NO_EFFECT
 
 
-def view_of(reader: Reader, sealed: Sealed) -> EntryView:
-    """An entry as it was recorded, with today's verdict if it is a record."""
-    entry, index = sealed.entry, reader.index
-    record = isinstance(entry, Record)
+def verdict_of(reader: Reader, seq: int) -> Verdict | None:
+    """Of a version; None for an event."""
+    return reader.verdict_of(seq) if KIND_NAMES[reader.index.kind[seq]] in RECORD_KINDS else None
+
+
+def view_of(index: Lookup, sealed: Sealed, verdict: Verdict | None) -> EntryView:
+    """An entry as it was recorded, with its verdict if it is a record."""
+    entry = sealed.entry
 
     def moment(name: str) -> str | None:
         value = getattr(entry, name, None)
@@ -87,5 +92,5 @@ def view_of(reader: Reader, sealed: Sealed) -> EntryView:
         occurred_at=moment("occurred_at_us"),
         recorded_at=format_moment(entry.recorded_at_us),
         hash=sealed.hash.hex(),
-        verdict=reader.verdict_of(entry.seq) if record else None,
+        verdict=verdict,
     )

@@ -67,7 +67,7 @@ from ledger.service.live import Live
 from ledger.service.mirror import Mirror
 from ledger.service.moments import names_revision, past
 from ledger.service.pacing import UNLIMITED, WriteLimits
-from ledger.service.rendering import id_of, node_of, view_of
+from ledger.service.rendering import id_of, node_of, verdict_of, view_of
 from ledger.service.tags import Tags
 from ledger.store.base import PAGE_ENTRIES, StateStore, Store
 from ledger.validity.comparison import Standing
@@ -382,7 +382,10 @@ class LedgerService:
         """These entries, in the order asked, with their contents if wanted; numbers that do not exist are left out."""
         picked = await self.store.pick(self.name, seqs, content=content)
         with self.reading(at=at) as reader:
-            return [Seen(one.entry, view_of(reader, one), len(one.content or "")) for one in picked]
+            return [
+                Seen(one.entry, view_of(reader.index, one, verdict_of(reader, one.entry.seq)), len(one.content or ""))
+                for one in picked
+            ]
 
     async def head_at(self, at: str) -> Head:
         """The last entry of a past that this process knows, with its full hash."""
@@ -430,9 +433,12 @@ class LedgerService:
             found = difference(before, after)
             turns = [turned(after, each, limit) for each in (found.fallen, found.revived)]
             span = as_of(self.live, before), as_of(self.live, after)
-        picked = await self.store.pick(self.name, listed(found, limit))
+            # Of this look too: an entry that comes late changes what the index knows of the time behind it.
+            reader, shown = Reader(after), listed(found, limit)
+            verdicts = {seq: verdict_of(reader, seq) for seq in shown}
+        picked = await self.store.pick(self.name, shown)
         with self.live.durable as index:
-            return shown_difference(Reader(Past(index, after.upto, after.clock_us)), span, found, picked, turns)
+            return shown_difference(index, span, found, picked, verdicts, turns)
 
     async def compare(
         self,
@@ -450,9 +456,7 @@ class LedgerService:
 
     async def _standings(self, at: str | None, field: str) -> tuple[AsOf, dict[str, Standing]]:
         await self._ready(at, field)
-        with self.live.durable:
-            past = self._past(at, field)
-        return as_of(self.live, past), await standings(self.live, past.upto, past.clock_us)
+        return await standings(self.live, functools.partial(self._past, at, field))
 
     async def causes(
         self, ref: str, depth: int | None = None, limit: int = GRAPH_NODES_MAX, *, at: str | None = None

@@ -87,7 +87,10 @@ def snapshot(index: Index) -> Snapshot:
 
 
 def restored(form: bytes, columns: memoryview) -> Index:
-    """The index that a snapshot was made of. Raises ValueError when this is none."""
+    """The index that a snapshot was made of, as of its last entry. Raises ValueError when this is none.
+
+    Time that passed behind that is undone: it was another process's, whose clock may have been wrong.
+    """
     said = msgspec.msgpack.decode(form, type=_Form)
     index = Index()
     index.head, index.clock_us, index.latest_us = said.head, said.clock_us, said.latest_us
@@ -111,6 +114,8 @@ def restored(form: bytes, columns: memoryview) -> Index:
         fact, rare = getattr(index, name), getattr(said, name)
         fact.update(rare.now)
         fact.earlier.update(rare.earlier)
+    index.rewind(index.head.recorded_at_us)
+    index.latest_us = min(index.latest_us, index.clock_us)
     return index
 
 

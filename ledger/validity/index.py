@@ -58,6 +58,9 @@ from ledger.validity.trail import WIDE, Fact, Timeline, Trail
 VALID = 1 << 7
 """Beside the flags of an edition, in the trail of its states."""
 
+TIMERS_SPARE = 1_000
+"""So many timers of what was undone may stay behind before they are cleared away."""
+
 _MISSING = object()
 
 
@@ -188,6 +191,7 @@ class Index(Lookup):
 
         self.timers: list[tuple[int, int]] = []  # (moment, edition); may be out of date, `limits` decides
         self.due: set[int] = set()  # editions whose expiry is news, maybe
+        self.rewinds = 0  # how often an entry came late, and time that had passed was undone
         self._journal: list[tuple[Any, Any, Any]] | None = None
         self._settled = 0  # how much of the journal is cut off: a savepoint counts from the first savepoint on
         self._watched = (0, 0)  # changes and editions there were when watching began
@@ -332,6 +336,10 @@ class Index(Lookup):
         """Stop journalling. Call after the outermost rollback."""
         self._journal = None
         self._settled = 0
+        if len(self.timers) > TIMERS_SPARE + 2 * len(self.limits):
+            ahead = [(one.moment_us, edition) for edition, one in self.limits.items() if one.moment_us > self.clock_us]
+            heapq.heapify(ahead)
+            self.timers[:] = ahead
 
     def _truncate(self, entries: int) -> None:
         """Cut off the rows that came with entries from `entries` on."""
@@ -461,6 +469,7 @@ class Index(Lookup):
         moments = bisect_right(line.clock_us, clock_us)
         if moments < len(line):
             assert self._journal is None
+            self.rewinds += 1
             changes, checks = line.changes[moments], line.checks[moments]
             for edition in set(self.changes.place[changes:]):
                 limit = self.limits.get(edition)
@@ -500,7 +509,7 @@ class Index(Lookup):
             self._drop(self.limits, edition)
         else:
             self._put(self.limits, edition, Limit(moment_us, entry.seq, moment_us > entry.recorded_at_us))
-            # Rolled back, a timer may stay behind: it is harmless, `limits` is asked when it rings.
+            # Rolled back, a timer stays behind: it is harmless, `limits` is asked when it rings. Many are cleared away.
             if moment_us > self.clock_us:
                 heapq.heappush(self.timers, (moment_us, edition))
         self._judge_limit(edition)
