@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -225,6 +227,93 @@ async def test_a_ledger_that_could_not_be_made_has_no_number(file: Path) -> None
     assert await ours.read("b", 0, content=True) == entries
     for store in (ours, theirs):
         await store.close()
+
+
+SECRET = "of nobody's business"
+
+
+@contextlib.contextmanager
+def read_by_another(file: Path) -> Iterator[None]:
+    """Another process looks at all that is there, and goes on looking at it."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM entry").fetchone()
+        yield
+
+
+def lies_on_disk(file: Path) -> bool:
+    return any(SECRET.encode() in one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
+
+
+async def test_what_is_erased_is_on_no_disk(file: Path) -> None:
+    async with AsyncLedger.open(SqliteStore(file)) as ledger:
+        await ledger.record("belief", SECRET, key="a")
+        assert lies_on_disk(file)
+        await ledger.revoke("a", "erased")
+        assert not lies_on_disk(file)
+
+
+async def test_an_erasure_waits_for_nobody_who_reads_and_is_carried_through_after_him(file: Path) -> None:
+    """
+    somebody reads, and SQLite keeps for him what he may read -> the erasure is acknowledged; its bytes are still there
+    more is written meanwhile                                 -> at once
+    nobody reads any more, and something is written           -> they are gone
+    """
+    async with AsyncLedger.open(SqliteStore(file, busy_timeout_s=6 * WITHIN_S)) as ledger:
+        await ledger.record("belief", SECRET, key="a")
+        with read_by_another(file):
+            began_s = time.monotonic()
+            await ledger.revoke("a", "erased")
+            await ledger.record("belief", 1, key="b")
+            assert time.monotonic() - began_s < WITHIN_S
+            assert (await ledger.check(["a"])).withheld[0].reason == "erased"
+            assert lies_on_disk(file)
+        await ledger.record("belief", 1, key="c")
+        assert not lies_on_disk(file)
+
+
+async def test_an_erasure_is_carried_through_at_closing(file: Path) -> None:
+    """Though the file stays open elsewhere."""
+    with contextlib.closing(sqlite3.connect(file)) as other:
+        async with AsyncLedger.open(SqliteStore(file)) as ledger:
+            await ledger.record("belief", SECRET, key="a")
+            with read_by_another(file):
+                await ledger.revoke("a", "erased")
+            other.execute("SELECT count(*) FROM entry").fetchone()
+            assert lies_on_disk(file)
+        assert not lies_on_disk(file)
+
+
+async def test_an_erasure_is_carried_through_by_who_comes_after_one_that_was_killed(file: Path, tmp_path: Path) -> None:
+    """With the first thing it writes."""
+    (left := tmp_path / "left").mkdir()
+    async with AsyncLedger.open(SqliteStore(file)) as ledger:
+        await ledger.record("belief", SECRET, key="a")
+        with read_by_another(file):
+            await ledger.revoke("a", "erased")
+            for one in (file, file.with_name(f"{file.name}-wal")):
+                shutil.copy(one, left)
+    async with AsyncLedger.open(SqliteStore(left / file.name)) as ledger:
+        assert lies_on_disk(left / file.name)
+        await ledger.record("belief", 1, key="b")
+        assert not lies_on_disk(left / file.name)
+
+
+async def test_an_erasure_is_recorded_though_what_was_written_ahead_has_no_room_in_the_file(file: Path) -> None:
+    """The commit is durable by then: nobody is told that it failed."""
+    store = SqliteStore(file)
+
+    def no_room(_: int, pragma: str | None, *__: str | None) -> int:
+        return sqlite3.SQLITE_DENY if pragma == "wal_checkpoint" else sqlite3.SQLITE_OK
+
+    async with AsyncLedger.open(store) as ledger:
+        await ledger.record("belief", SECRET, key="a")
+        await store._writing.run(lambda connection: connection.set_authorizer(no_room))
+        assert (await ledger.revoke("a", "erased")).verdict.reason == "erased"
+        await store._writing.run(lambda connection: connection.set_authorizer(None))
+        assert lies_on_disk(file)
+        await ledger.record("belief", 1, key="b")
+        assert not lies_on_disk(file)
 
 
 async def _opened(file: Path) -> SqliteStore:

@@ -47,6 +47,9 @@ BUSY_TIMEOUT_S = 10.0
 
 WAL_ATTEMPTS = 20
 
+WIPE_S = 0.1
+"""How long those who read may keep us from emptying the write-ahead log: other processes cannot write meanwhile."""
+
 ROW_WIDTH = 10
 EDGE_WIDTH = 4
 """Values of a row, but for the number of its ledger."""
@@ -135,6 +138,7 @@ class SqliteStore(Store):
         self._watching = threading.Lock()
         self._versions_seen: dict[str, tuple[int, Head]] = {}
         self._packing = Packing(_pack)
+        self._unwiped = True  # a process that was killed may have left what it erased
 
     @property
     def place(self) -> str:
@@ -148,12 +152,12 @@ class SqliteStore(Store):
                 self._check_folder()  # an empty place; only writing creates it
 
     async def close(self) -> None:
-        await self._writing.close()
         await self._reading.close()
         with self._watching:
             if self._watcher is not None:
                 self._watcher.close()
                 self._watcher = None
+        await self._writing.close(self._wipe)
 
     async def ledgers(self) -> list[str]:
         def names(connection: sqlite3.Connection) -> list[str]:
@@ -176,9 +180,8 @@ class SqliteStore(Store):
                 _insert(connection, _INSERT_EDGE, EDGE_WIDTH, number, packed.edges)
                 if packed.erased:
                     connection.executemany(_ERASE, [(number, seq) for seq in packed.erased])
-            if packed.erased:
-                # What is erased must not stay behind in the write-ahead log.
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._unwiped = self._unwiped or bool(packed.erased)
+            self._wipe(connection, WIPE_S if packed.erased else 0.0)
 
         with self._translated():
             await self._writing.run(write)
@@ -257,6 +260,19 @@ class SqliteStore(Store):
                 self._versions_seen[ledger] = (version, seen)
             return head != seen
 
+    def _wipe(self, connection: sqlite3.Connection, wait_s: float = WIPE_S) -> None:
+        """Empty the write-ahead log if what was erased may still lie there; if that cannot be now, at the next call.
+
+        Never raises: what was committed stays so, though somebody reads, or there is no room for it in the file itself.
+        """
+        if not self._unwiped:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            _wait_at_most(connection, wait_s)
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._unwiped = bool(busy)
+        _wait_at_most(connection, self.busy_timeout_s)
+
     # -- connections --------------------------------------------------------------------------------------------------
 
     async def _read(self, work: Callable[[sqlite3.Connection], T], absent: T) -> T:
@@ -306,6 +322,10 @@ class SqliteStore(Store):
         return _translated(self.path, self.busy_timeout_s)
 
 
+def _nothing(_: sqlite3.Connection) -> None:
+    """Work that only wants the connection to be there."""
+
+
 class _Line:
     """A connection, and the one thread that uses it; it is made for the first work."""
 
@@ -326,19 +346,16 @@ class _Line:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
-    async def close(self) -> None:
-        """After the work that waits, though nobody may wait for it any more."""
-        await asyncio.to_thread(self._close)
+    async def close(self, last: Callable[[sqlite3.Connection], None] = _nothing) -> None:
+        """After the work that waits, though nobody may wait for it any more; and after this `last` work."""
+        await asyncio.to_thread(self._close, last)
 
-    def _close(self) -> None:
+    def _close(self, last: Callable[[sqlite3.Connection], None]) -> None:
         self._thread.shutdown()
         if self._connection is not None:
+            last(self._connection)
             self._connection.close()
             self._connection = None
-
-
-def _nothing(_: sqlite3.Connection) -> None:
-    """Work that only wants the connection to be there."""
 
 
 def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
@@ -446,6 +463,11 @@ def _insert(connection: sqlite3.Connection, into: str, width: int, ledger: int, 
 def _insertion(into: str, width: int, size: int) -> str:
     one = f"({', '.join('?' * width)})"
     return f"{into} SELECT ?, * FROM (VALUES {', '.join([one] * size)}) WHERE column1 IS NOT NULL"
+
+
+def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
+    """For others who have the file, from now on."""
+    connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}").fetchall()
 
 
 def _head(connection: sqlite3.Connection, ledger: str) -> Head | None:
