@@ -242,8 +242,8 @@ MUTANTS = [
     Mutant(
         "16 acts: what was only revoked afterwards needs repair",
         "ledger/validity/graph.py",
-        "or withdrawn_us < acted_us",
-        "or bool(withdrawn_us)",
+        "_gone_since(index, act, since) < index.acted_us[act]",
+        "_gone_since(index, act, since) < math.inf",
         MEMORY + "test_grounds_that_fell_afterwards",
     ),
     Mutant(

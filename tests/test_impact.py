@@ -126,6 +126,10 @@ def test_long_chains_of_acts_are_looked_at_once() -> None:
         impact = ledger.impact([{"op": "revoke", "target": "root", "mode": "wrong_from_birth"}], limit=3)
         assert impact.fell.kinds == {"dependency": 1, "mutation": 20_000}
         assert impact.remediation == Effect(20_000, ("m/0@1", "m/1@1", "m/2@1"))
+        revoked = ledger.revoke("root", mode="wrong_from_birth").entry
+        told = ledger.remediation()
+        assert [one.entry.ref for one in told[:2]] == ["m/0@1", "m/1@1"]
+        assert [(one.needed, one.causes) for one in told] == [(True, (revoked,))] * 20_000
 
 
 def test_a_limit_is_a_number_of_names() -> None:

@@ -20,6 +20,7 @@ from ledger.service.browsing import acts_due
 from ledger.store.base import Store
 from ledger.store.memory import MemoryStore
 from ledger.testing.clock import ManualClock
+from ledger.validity.lookup import QUARANTINED, WRONG_FROM_BIRTH, Lookup, Withdrawal
 from ledger.validity.oracle import Oracle
 from ledger.validity.past import Past
 from ledger.validity.verdicts import Reader
@@ -69,6 +70,10 @@ class Game:
         needed, lapsed = oracle.remediation(report.clock_us)
         assert sorted(one.entry.seq for one in remedies if one.needed) == sorted(needed)
         assert sorted(one.entry.seq for one in remedies if not one.needed) == sorted(lapsed)
+        with self.ledger._service.live.durable as index:
+            for one in remedies:
+                if one.needed:
+                    assert one.causes == tuple(f"@{seq}" for seq in faults_of(index, index.edition[one.entry.seq]))
 
     async def agree_on_the_past(self) -> None:
         """As of the end of some batch, and of a moment soon after, every reference had the verdict the laws give it."""
@@ -95,6 +100,24 @@ class Game:
                     due = acts_due(Reader(Past(index, end, clock_us)))
                     assert sorted(one.seq for one in due if one.needed) == to_repair
                     assert sorted(one.seq for one in due if not one.needed) == lapsed
+                    for one in due:
+                        faults = faults_of(reader.index, index.edition[one.seq])
+                        assert faults == (list(one.causes) if one.needed else [])
+
+
+def faults_of(index: Lookup, act: int) -> list[int]:
+    """The withdrawals that make an act wrong when it was done, by walking all that has fallen under it (law 16)."""
+    found: set[Withdrawal] = set()
+    grounds = [act]
+    for edition in grounds:
+        for row in index.justifications(edition):
+            found.update(index.withdrawn_support(row))
+            for premise in index.premises(row):
+                if not index.valid[premise]:
+                    found.update(index.withdrawals.get(premise, ()))
+                    grounds += [premise] if premise not in grounds else []
+    wrong = WRONG_FROM_BIRTH | QUARANTINED
+    return sorted(one.seq for one in found if one.flag & wrong or one.moment_us < index.acted_us[act])
 
 
 @asynccontextmanager

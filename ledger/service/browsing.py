@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ledger.model.verdict import FRESH, STALE, Verdict
-from ledger.validity.graph import acts_without_ground
+from ledger.validity.graph import acts_without_ground, faults
 from ledger.validity.lookup import KIND_NAMES, Lookup
 from ledger.validity.resolve import record_named, resolve
 from ledger.validity.verdicts import Reader, Step
@@ -37,13 +38,15 @@ class Due(NamedTuple):
     causes: tuple[int, ...]  # the withdrawals that make it so; of a lapsed one, the cause of its verdict
 
 
-def acts_due(reader: Reader) -> list[Due]:
-    """Those to be repaired first, then those that lapsed; each in the order recorded (law 16)."""
-    found = [
-        Due(reader.index.newest[act.edition], bool(act.causes), tuple(act.causes or [reader.cause(act.edition)]))
-        for act in acts_without_ground(reader.index)
-    ]
-    return sorted(found, key=lambda due: not due.needed)
+def acts_due(reader: Reader, editions: Iterable[int] | None = None) -> list[Due]:
+    """Those of these editions (None: of all) that are to be repaired first, then those that lapsed; each in the order
+    given, of all in that recorded (law 16)."""
+    index = reader.index
+    acts = acts_without_ground(index, index.acted_us if editions is None else editions)
+    found = faults(index, [act.edition for act in acts if act.needed])
+    repaired = [Due(index.newest[act], True, tuple(causes)) for act, causes in found.items()]
+    lapsed = [act.edition for act in acts if not act.needed]
+    return repaired + [Due(index.newest[act], False, (reader.cause(act),)) for act in lapsed]
 
 
 def kinds_counted(index: Lookup) -> Counter[str]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from functools import cache, reduce
+from itertools import compress
+from operator import or_
+from typing import NamedTuple, TypeVar
 
 from ledger.validity.lookup import NONE, QUARANTINED, WRONG_FROM_BIRTH, Lookup, Withdrawal
+
+T = TypeVar("T")
 
 
 class Walk(NamedTuple):
@@ -55,39 +60,44 @@ def _neighbours(index: Lookup, edition: int, up: bool) -> Iterable[int]:
 
 
 class Act(NamedTuple):
-    """An executed mutation none of whose justifications stands, and the withdrawals that call for repair, if any."""
+    """An executed mutation none of whose justifications stands: to be repaired, or it lapsed."""
 
     edition: int
-    causes: list[int]
+    needed: bool
 
 
-def acts_without_ground(index: Lookup) -> list[Act]:
-    """Executed mutations that lost their ground, in the order recorded (law 16)."""
-    fallen = (edition for edition in index.acted_us if not index.is_ground(edition) and not index.standing[edition])
-    return [Act(edition, _faults(index, edition)) for edition in fallen]
+def acts_without_ground(index: Lookup, editions: Iterable[int]) -> list[Act]:
+    """Those of these editions that are acts and lost their ground (law 16): what they share is looked at once."""
+    since: dict[int, float] = {}
+    return [
+        Act(act, _gone_since(index, act, since) < index.acted_us[act])
+        for act in editions
+        if act in index.acted_us and not index.is_ground(act) and not index.standing[act]
+    ]
 
 
-def _faults(index: Lookup, act: int) -> list[int]:
-    """Withdrawals under an act that make it wrong when it was done: found by walking its fallen grounds."""
-    moment_us = index.acted_us[act]
-    found: set[int] = set()
-    seen, queue = {act}, [act]
-    for edition in queue:
-        for row in index.justifications(edition):
-            withdrawn = index.withdrawn_support(row)
-            found.update(one.seq for one in withdrawn if _was_wrong(one.flag, one.moment_us, moment_us))
-            for premise in index.premises(row):
-                if index.valid[premise] or premise in seen:
-                    continue
-                seen.add(premise)
-                queue.append(premise)
-                withdrawals = index.withdrawals.get(premise, ())
-                found.update(one.seq for one in withdrawals if _was_wrong(one.flag, one.moment_us, moment_us))
-    return sorted(found)
+def acts_to_repair(index: Lookup, editions: Iterable[int]) -> list[int]:
+    """Those of these editions that are acts in need of repair."""
+    return [act.edition for act in acts_without_ground(index, editions) if act.needed]
 
 
-def _was_wrong(flag: int, withdrawn_us: int, acted_us: int) -> bool:
-    return bool(flag & (WRONG_FROM_BIRTH | QUARANTINED)) or withdrawn_us < acted_us
+def faults(index: Lookup, acts: Iterable[int]) -> dict[int, list[int]]:
+    """By act the withdrawals under it that make it wrong when it was done, grounds that they share looked at once."""
+    places: dict[Withdrawal, int] = {}
+    below: dict[int, int] = {}  # by edition the withdrawals under it, a bit each: many editions have many in common
+
+    def bit(one: Withdrawal) -> int:
+        return 1 << places.setdefault(one, len(places))
+
+    @cache
+    def withdrawals(bits: int) -> list[Withdrawal]:
+        return sorted(compress(places, map("1".__eq__, reversed(f"{bits:b}"))))
+
+    found: dict[int, list[int]] = {}
+    for act in acts:
+        under = withdrawals(_under(index, act, below, bit, lambda bits: reduce(or_, bits, 0)))
+        found[act] = [one.seq for one in under if _gone_us(one) < index.acted_us[act]]
+    return found
 
 
 def fallen_from(index: Lookup, editions: Iterable[int]) -> list[int]:
@@ -102,41 +112,39 @@ def fallen_from(index: Lookup, editions: Iterable[int]) -> list[int]:
     return queue
 
 
-def acts_to_repair(index: Lookup, editions: Iterable[int]) -> list[int]:
-    """Those of these editions that are acts in need of repair (law 16): grounds that they share are looked at once."""
-    since: dict[int, float] = {}
-    return [
-        act
-        for act in editions
-        if act in index.acted_us
-        and not index.is_ground(act)
-        and not index.standing[act]
-        and _gone_since(index, act, since) < index.acted_us[act]
-    ]
+def _gone_since(index: Lookup, act: int, since: dict[int, float]) -> float:
+    """The first moment as of which something under an act was withdrawn."""
+    return _under(index, act, since, _gone_us, lambda moments: min(moments, default=math.inf))
 
 
-def _gone_since(index: Lookup, edition: int, since: dict[int, float]) -> float:
-    """The first moment as of which something under an edition was withdrawn; what was wrong never stood."""
+def _gone_us(withdrawal: Withdrawal) -> float:
+    """The moment from which on it does not stand; what was wrong never stood."""
+    return -math.inf if withdrawal.flag & (WRONG_FROM_BIRTH | QUARANTINED) else withdrawal.moment_us
+
+
+def _under(
+    index: Lookup, edition: int, found: dict[int, T], told: Callable[[Withdrawal], T], merged: Callable[[list[T]], T]
+) -> T:
+    """What the withdrawals under an edition come to, along its fallen grounds: what each tells, merged.
+
+    `found`: by edition what was found before; it is added to.
+    """
     stack = [edition]
     while stack:
         top = stack[-1]
-        rows = () if top in since else list(index.justifications(top))
+        rows = () if top in found else list(index.justifications(top))
         fallen = [premise for row in rows for premise in index.premises(row) if not index.valid[premise]]
-        waiting = [premise for premise in fallen if premise not in since]
+        waiting = [premise for premise in fallen if premise not in found]
         if waiting:
             stack.extend(waiting)
             continue
         stack.pop()
-        if top not in since:
-            moments = [since[premise] for premise in fallen]
-            moments += [_gone_us(one) for row in rows for one in index.withdrawn_support(row)]
-            moments += [_gone_us(one) for premise in fallen for one in index.withdrawals.get(premise, ())]
-            since[top] = min(moments, default=math.inf)
-    return since[edition]
-
-
-def _gone_us(withdrawal: Withdrawal) -> float:
-    return -math.inf if withdrawal.flag & (WRONG_FROM_BIRTH | QUARANTINED) else withdrawal.moment_us
+        if top not in found:
+            parts = [found[premise] for premise in fallen]
+            parts += [told(one) for row in rows for one in index.withdrawn_support(row)]
+            parts += [told(one) for premise in fallen for one in index.withdrawals.get(premise, ())]
+            found[top] = merged(parts)
+    return found[edition]
 
 
 def entries_about(index: Lookup, edition: int) -> list[int]:

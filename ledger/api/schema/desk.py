@@ -40,7 +40,8 @@ class Desk:
         self._budget = budget
         self._build = build
         self._contents = contents
-        self._due: dict[int, Due] | None = None
+        self._due: dict[int, Due] = {}
+        self._undecided: list[int] = []
         self._loader: DataLoader[int, Any] = DataLoader(self._load)
 
     @property
@@ -76,14 +77,17 @@ class Desk:
             return format_moment(checked_us(reader.index, seq))
 
     def due(self, seq: int) -> Due | None:
-        """What is to be done about a mutation, if anything is."""
-        if self._due is None:
+        """What is to be done about a mutation loaded here, if anything is: all of a level are looked at together."""
+        if self._undecided:
             with self.reading() as reader:
-                self._due = {due.seq: due for due in acts_due(reader)}
+                editions = dict.fromkeys(reader.index.edition[one] for one in self._undecided)
+                self._due |= {due.seq: due for due in acts_due(reader, editions)}
+            self._undecided = []
         return self._due.get(seq)
 
     async def _load(self, seqs: list[int]) -> list[Any]:
         self._budget.take_entries(len(seqs))
+        self._undecided += seqs
         step = CONTENTS_AT_ONCE if self._contents else len(seqs)
         built: list[Any] = []
         for start in range(0, len(seqs), step):

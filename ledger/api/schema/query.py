@@ -30,7 +30,8 @@ from ledger.api.schema.words import DateTime
 from ledger.clock import format_moment
 from ledger.errors import Malformed
 from ledger.model.impact import IMPACT_NAMES
-from ledger.service.browsing import acts_due, explained
+from ledger.service.browsing import explained
+from ledger.validity.graph import acts_without_ground
 
 Info = strawberry.Info[Operation, None]
 
@@ -142,7 +143,9 @@ class Query(Comparisons):
         last = place_of(after, 2)
         desk = await info.context.desk(ledger, at)
         with desk.reading() as reader:
-            places: list[Place] = [(0 if due.needed else 1, due.seq) for due in acts_due(reader)]
+            index = reader.index
+            acts = acts_without_ground(index, index.acted_us)
+            places: list[Place] = [(0 if act.needed else 1, index.newest[act.edition]) for act in acts]
         beyond = [place for place in sorted(places) if last is None or place > last]
         return await page(desk, beyond[: size + 1], size, after)
 
