@@ -423,6 +423,20 @@ class TestMetrics:
         }
         assert {name: samples.get(name) for name in expected} == expected
 
+    async def test_have_no_label_that_people_invent(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Whoever has no key may ask for the files of the page, and for what is none."""
+        (tmp_path / "page.js").write_text("1")
+        monkeypatch.setattr("ledger.api.schema.serving._page_folder", lambda: tmp_path)
+        async with serving() as service:
+            invented = [f"{start}{n}" for start in ("/graphql/ide/", "/v1/ledgers/", "/", "/graphql/") for n in "123"]
+            for path in ("/graphql/ide/page.js", "/openapi.json", "/graphql", "/graphql%0A", *invented):
+                await service.client.get(path)
+            samples = await service.metrics()
+        routes = {name.partition('route="')[2].partition('"')[0] for name in samples if name.startswith("ledger_req")}
+        assert routes == {"/graphql/ide", "/openapi.json", "/graphql", "other"}
+        assert samples['ledger_requests_total{method="GET",route="/graphql/ide",status="200"}'] == 1
+        assert samples['ledger_requests_total{method="GET",route="/graphql/ide",status="404"}'] == 3
+
     async def test_show_what_waits(self) -> None:
         store = SlowStore()
         async with serving(store) as service:

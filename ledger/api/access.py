@@ -172,11 +172,16 @@ def _cut_off() -> Stopping:
 
 
 def _route(scope: Scope) -> str:
-    """The path as it was described; of a plain route without parameters, as it was asked."""
+    """The path as it was described; of a mount, whatever is asked of it, where it begins. Nothing that people invent:
+    what is counted by its route is kept for good.
+    """
     route = scope.get("route")
     if route is not None:
         return str(getattr(route, "path", ELSEWHERE))
-    return scope["path"] if "endpoint" in scope and not scope.get("path_params") else ELSEWHERE
+    if "endpoint" not in scope:
+        return ELSEWHERE
+    path = scope.get("root_path") or scope["path"]
+    return path if any(getattr(known, "path", None) == path for known in scope["app"].routes) else ELSEWHERE
 
 
 def _of_framework(error: HTTPException | RequestValidationError) -> LedgerError:
