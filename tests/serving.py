@@ -17,6 +17,7 @@ import httpx
 import uvicorn
 
 from ledger.api.application import create_app
+from ledger.api.connections import SEND_S, Connection
 from ledger.api.health import Readiness
 from ledger.api.logs import Log
 from ledger.clock import Clock, system_clock
@@ -35,9 +36,12 @@ WITHIN_S = 20.0
 class Service:
     """What a test needs of a service: a client, the ledgers behind it, and what it logs."""
 
-    def __init__(self, ledgers: Ledgers, app: Any, port: int, client: httpx.AsyncClient, log: io.BytesIO) -> None:
+    def __init__(
+        self, ledgers: Ledgers, server: uvicorn.Server, port: int, client: httpx.AsyncClient, log: io.BytesIO
+    ) -> None:
         self.ledgers = ledgers
-        self.app = app
+        self.server = server
+        self.app: Any = server.config.app
         self.port = port
         self.client = client
         self._log = log
@@ -86,6 +90,7 @@ async def serving(
     clock: Clock = system_clock,
     readiness: Readiness | None = None,
     telemetry: Any = None,
+    send_s: float = SEND_S,
     **settings: Any,
 ) -> AsyncIterator[Service]:
     """A service on a free port, in this event loop."""
@@ -98,11 +103,14 @@ async def serving(
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as uvloop does; 40 ms an answer otherwise
             port = listener.getsockname()[1]
-            config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, lifespan="off")
+            http = Connection.limited(told.header_timeout_s, send_s)
+            config = uvicorn.Config(
+                app, http=http, log_config=None, access_log=False, proxy_headers=False, lifespan="off"
+            )
             server = _Server(config)
             task = asyncio.create_task(server.serve(sockets=[listener]))
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=WITHIN_S) as client:
-                yield Service(ledgers, app, port, client, log)
+                yield Service(ledgers, server, port, client, log)
             server.should_exit = True
             await task
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -35,6 +36,16 @@ async def check(service: Service, **headers: str) -> httpx.Response:
     return await service.client.post(
         PATH, content=CHECK, headers=JSON | {k.replace("_", "-"): v for k, v in headers.items()}
     )
+
+
+def _narrow(service: Service, kept_bytes: int = 4_096) -> socket.socket:
+    """A connection of which neither end keeps much for the other."""
+    service.server.servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kept_bytes)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kept_bytes)
+    client.connect(("127.0.0.1", service.port))
+    client.setblocking(False)
+    return client
 
 
 class TestHost:
@@ -288,6 +299,41 @@ class TestLimits:
                 while (await service.check("a")).status_code != 200:
                     await asyncio.sleep(0.01)
             assert (await service.check("a")).json()["verdicts"][0]["state"] == "fresh"
+
+    @pytest.mark.parametrize(
+        "request_line",
+        [
+            b"GET /v1/ledgers/main/entries?limit=1000 HTTP/1.1",
+            b"GET /v1/ledgers/main/entries?limit=1000 HTTP/1.0",  # closed after its answer: that waits for the buffer
+            b"GET /v1/ledgers/main/export HTTP/1.1",
+            b"GET /v1/ledgers/main/entries?limit=10 HTTP/1.0",  # too little to fill the buffer
+        ],
+    )
+    async def test_who_takes_no_answer_is_dropped(self, request_line: bytes) -> None:
+        async with serving(send_s=0.4) as service:
+            await service.write(*(record(f"big/{n}", str(n) * 2_000) for n in range(1_000)))
+            with _narrow(service) as client:
+                client.sendall(request_line + b"\r\nhost: localhost\r\n\r\n")
+                connections = service.server.server_state.connections
+                async with asyncio.timeout(10):
+                    while service.logged[-1]["route"] == "/v1/ledgers/{ledger}/commands":
+                        await asyncio.sleep(0.01)
+                    while client.getsockname() in [connection.client for connection in connections]:
+                        await asyncio.sleep(0.01)
+            assert (await service.check("big/1")).status_code == 200
+
+    async def test_who_takes_it_slowly_gets_it_whole(self) -> None:
+        async with serving(send_s=0.4) as service:
+            await service.write(*(record(f"big/{n}", str(n) * 3_000) for n in range(200)))
+            whole = (await service.client.get("/v1/ledgers/main/entries?limit=200")).content
+            with _narrow(service, 32 << 10) as client:
+                client.sendall(b"GET /v1/ledgers/main/entries?limit=200 HTTP/1.0\r\nhost: localhost\r\n\r\n")
+                came, began_s = b"", time.monotonic()
+                while piece := await asyncio.get_running_loop().sock_recv(client, 64 << 10):
+                    came += piece
+                    await asyncio.sleep(0.02)
+            assert time.monotonic() - began_s > 0.8, "that was not slow"
+            assert came.endswith(whole)
 
     @pytest.mark.parametrize(
         "request_bytes",

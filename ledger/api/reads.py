@@ -13,9 +13,7 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Send
 
-from ledger.api.bodies import ClientGone
 from ledger.api.openapi import REVISION, answered, content
 from ledger.api.routes import AtLeast, LedgerName
 from ledger.model.change import CHANGE_FIRST_MAX
@@ -51,9 +49,6 @@ CONTENTS_BYTES = 8 << 20
 
 EXPORT_BYTES = 64 << 10
 """Gathered before they are sent: each message is a turn of the event loop."""
-
-SEND_S = 30.0
-"""How long a reader of an export may take none of it."""
 
 At = Annotated[
     str | None, Field(description="A revision, tag:NAME, or a moment (RFC 3339): what would have been answered then.")
@@ -237,7 +232,7 @@ class Reads:
         """The ledger, line by line. An answer that breaks off is not whole."""
         service, revision = await self._as_of(ledger, None)
         lines = export_entries(service) if asked.entries else export_commands(service)
-        return _Lines(_gathered(lines), revision)
+        return StreamingResponse(_gathered(lines), media_type="application/x-ndjson", headers=_headers(revision))
 
     async def _as_of(self, ledger: str, at_least: str | None, at: str | None = None) -> tuple[LedgerService, str]:
         """A ledger, and the revision asked for: what is read from now on is not older, or just as of then."""
@@ -266,25 +261,6 @@ class _Told(Response):
 
     def __init__(self, answer: Shown, revision: str | None = None) -> None:
         super().__init__(msgspec.json.encode(answer), headers=_headers(revision))
-
-
-class _Lines(StreamingResponse):
-    """Lines, as they are made. Who takes none of them for too long is gone."""
-
-    media_type = "application/x-ndjson"
-
-    def __init__(self, pages: AsyncIterator[bytes], revision: str) -> None:
-        super().__init__(pages, headers=_headers(revision))
-
-    async def stream_response(self, send: Send) -> None:
-        async def sent(message: Message) -> None:
-            async with asyncio.timeout(SEND_S):
-                await send(message)
-
-        try:
-            await super().stream_response(sent)
-        except TimeoutError as error:
-            raise ClientGone from error
 
 
 def _headers(revision: str | None) -> dict[str, str]:
