@@ -44,7 +44,7 @@ class Service:
         self.app: Any = server.config.app
         self.port = port
         self.client = client
-        self._log = log
+        self.log = log
 
     @property
     def address(self) -> str:
@@ -65,7 +65,7 @@ class Service:
 
     @property
     def logged(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._log.getvalue().splitlines()]
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
     async def raw(self, request: bytes, *, end: bool = False) -> bytes:
         """What comes back to these bytes, until the server closes or has answered; `end`: we close our side first."""

@@ -38,6 +38,7 @@ from gql.transport.httpx import HTTPXAsyncTransport
 from gql.transport.websockets import WebsocketsTransport
 
 from ledger import AsyncLedger
+from ledger.api.logs import Log
 from ledger.api.metrics import Metrics
 from ledger.api.problems import problem
 from ledger.api.schema import Limits
@@ -480,7 +481,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
         name: set(re.findall(r"`(\w+)`", labels))
         for name, labels in re.findall(r"^\| `(ledger_\w+)` \| (.*?) \|", table, re.MULTILINE)
     }
-    metrics = Metrics(Ledgers(MemoryStore()), Settings())
+    metrics = Metrics(Ledgers(MemoryStore()), Settings(), Log(Settings()))
     assert told == {
         metric.name + "_total" * (metric.type == "counter"): set(metric._labelnames) for metric in metrics.collect()
     }

@@ -384,6 +384,21 @@ class TestLog:
         assert second.endswith("error   failed  code=internal")
         assert trace[-1] == "ValueError: why"
 
+    async def test_that_cannot_be_written_keeps_no_answer_back(self, service: Service) -> None:
+        await service.write(record("a"))
+        ledger = await service.ledgers.get("main")
+        ledger.answer = None  # type: ignore[method-assign,assignment]  # a mistake of ours
+        service.log.close()  # from now on, as on a full disk
+        problem(await service.check("a"), 500, "internal")
+        assert (await service.metrics())["ledger_log_failures_total"] == 2  # what failed, and that it was asked
+
+    def test_tells_of_no_half_of_a_letter(self) -> None:
+        stream = io.BytesIO()
+        log = Log(Settings.read(log_format="json"), stream)
+        log.error("failed", message="\ud800")
+        log.info("request")
+        assert (log.failures, stream.getvalue().count(b"\n")) == (1, 1)
+
     async def test_holds_no_key(self) -> None:
         async with serving(api_key="s3cret", log_level="debug") as service:
             await service.client.get("/metrics", headers={"authorization": "Bearer s3cret"})

@@ -64,10 +64,11 @@ def create_app(
 
     With `readiness` he says what there is to wait for; `telemetry` is FastAPI's, by default as the environment has it.
     """
-    metrics = Metrics(ledgers, settings)
+    log = log or Log(settings)
+    metrics = Metrics(ledgers, settings, log)
     readiness = readiness or Readiness(ledgers)
     hot = [freshness_route(Freshness(ledgers, settings)), commands_route(Commands(ledgers, settings))]
-    around = _around(settings, metrics, readiness, log or Log(settings))
+    around = _around(settings, metrics, readiness, log)
     telemetry = telemetry or tracing()
     if not telemetry.get("tracing"):
         around.append(Middleware(Shortcut, *hot))

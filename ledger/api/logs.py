@@ -30,6 +30,7 @@ class Log:
         people = self._stream.isatty() if settings.log_format == "auto" else settings.log_format == "console"
         self._form = self._for_people if people else _for_programs
         self._from = LEVELS.index(settings.log_level)
+        self.failures = 0  # lines that could not be written
 
     def debug(self, event: str, **fields: Any) -> None:
         self._say(0, event, fields)
@@ -53,9 +54,14 @@ class Log:
         root.setLevel(logging.DEBUG if not self._from else logging.WARNING)
 
     def _say(self, level: int, event: str, fields: dict[str, Any]) -> None:
-        if level >= self._from:
+        if level < self._from:
+            return
+        try:
             self._stream.write(self._form(LEVELS[level], event, fields))
             self._stream.flush()
+        except Exception:
+            # A full disk, half a UTF-16 pair in a text: an answer does not wait for what is said of it.
+            self.failures += 1
 
     def _for_people(self, level: str, event: str, fields: dict[str, Any]) -> bytes:
         trace = fields.pop("trace", None)

@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from ledger.api.logs import Log
 from ledger.service.figures import Spread
 from ledger.service.ledgers import Ledgers
 from ledger.service.service import LedgerService
@@ -31,8 +32,9 @@ REQUEST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 class Metrics(Collector):
     """The figures of one service, in a registry of its own: a process may have several."""
 
-    def __init__(self, ledgers: Ledgers, settings: Settings) -> None:
+    def __init__(self, ledgers: Ledgers, settings: Settings, log: Log) -> None:
         self.ledgers = ledgers
+        self.log = log
         self.max_lag_s = settings.max_lag_s
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._request_s: defaultdict[str, Spread] = defaultdict(lambda: Spread(*REQUEST_S))
@@ -55,6 +57,9 @@ class Metrics(Collector):
         yield from _of_checks(opened)
         yield GaugeMetricFamily(
             "ledger_max_lag_seconds", "Lag beyond which no check answers fresh.", value=self.max_lag_s
+        )
+        yield CounterMetricFamily(
+            "ledger_log_failures", "Lines of the log that could not be written.", value=self.log.failures
         )
         for name, what, of in _GAUGES:
             gauge = GaugeMetricFamily(name, what, labels=["ledger"])
