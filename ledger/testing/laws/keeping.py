@@ -16,11 +16,14 @@ from ledger.app import AsyncLedger
 from ledger.clock import SECOND, format_moment
 from ledger.errors import Corrupt, ForeignRevision, LedgerError, Malformed, NoSuchLedger
 from ledger.model.canonical import digest_of
-from ledger.model.entry import Sealed
+from ledger.model.entry import Dependency, Sealed, seal
 from ledger.store.base import PAGE_ENTRIES, Store
 from ledger.testing.clock import ManualClock
 from ledger.testing.desk import Desk, standing
 from ledger.testing.page import Page
+
+UNTOLD = ("9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+14:00")
+"""Moments outside the years 1 to 9999 in UTC."""
 
 EVERYTHING = """
     record     dependency policy {"limit": 500} by alice         -> @1 recorded fresh
@@ -247,12 +250,43 @@ class History:
     async def test_what_is_no_past(self, page: Page) -> None:
         """Law 12: a moment to come, or without zone, and a revision of another history are refused."""
         await page("record dependency p 1       -> @1 recorded fresh")
-        for at in (format_moment(page.clock.now_us + SECOND), "2026-01-31T09:30:00", "yesterday"):
+        for at in (format_moment(page.clock.now_us + SECOND), "2026-01-31T09:30:00", "yesterday", *UNTOLD):
             with pytest.raises(Malformed) as caught:
                 await page.ledger.check(["p"], at=at)
             assert caught.value.details["field"] == "at"
         with pytest.raises(ForeignRevision):
             await page.ledger.check(["p"], at=f"{page.ledger.name}@1.00000000")
+
+    async def test_moments_that_cannot_be_told(self, page: Page) -> None:
+        """Law 12: a moment outside the years 1 to 9999 in UTC is refused; a log that holds one is read all the same."""
+        await page("record dependency p 1       -> @1 recorded fresh")
+        for at in UNTOLD:
+            for command in (
+                {"op": "record", "kind": "dependency", "key": "q", "content": 1, "occurred_at": at},
+                {"op": "record", "kind": "dependency", "key": "q", "content": 1, "valid_until": at},
+                {"op": "revoke", "target": "p", "effective_at": at},
+            ):
+                with pytest.raises(Malformed, match="years 1 to 9999") as caught:
+                    await page.ledger.apply([command])
+                assert caught.value.details["field"] in command
+        store, name = page.ledger._service.store, page.ledger.name
+        head = await store.head(name)
+        assert head is not None
+        late = Dependency(
+            seq=2,
+            batch=2,
+            recorded_at_us=head.recorded_at_us,
+            digest=digest_of(1),
+            key="late",
+            version=1,
+            occurred_at_us=-(10**17),
+            valid_until_us=10**18,
+        )
+        await store.append(name, head, [seal(late, head.hash, "1")])
+        assert (await page.ledger.check(["late"], full=True)).fresh == ["late"]
+        told = (await page.ledger.entries())[1]
+        assert (told.occurred_at, told.valid_until) == ("0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z")
+        assert list(await page.ledger.history("late")) == [told]
 
 
 class Chain:
