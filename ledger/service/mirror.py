@@ -1,7 +1,7 @@
 """States for people: what the index says of each record, written behind the head to the store's own nodes.
 
 One process a ledger writes, the holder of a lease. Whoever takes the lease over compares every state once, unless they
-are written up to the head already; from then on only what changes is written.
+are written up to the head already: then time alone can have changed any. From then on only what changes is written.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
+from ledger.clock import SECOND, Clock
 from ledger.errors import StoreError
 from ledger.service.live import Live
 from ledger.store.base import LEASE_S, NodeState, StateStore
@@ -24,9 +25,10 @@ _GATHER_S = 0.5
 class Mirror:
     """Keeps the states in the store in line with the index, without anyone waiting for it."""
 
-    def __init__(self, store: StateStore, live: Live, holder: str) -> None:
+    def __init__(self, store: StateStore, live: Live, clock: Clock, holder: str) -> None:
         self.store = store
         self.live = live
+        self.clock = clock
         self.holder = holder
         self._wake = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -77,7 +79,8 @@ class Mirror:
 
     async def _run(self) -> None:
         while True:
-            await self._wake.wait()
+            if not self._wake.is_set():
+                await self._rest()
             await asyncio.sleep(_GATHER_S)
             self._wake.clear()
             try:
@@ -88,11 +91,21 @@ class Mirror:
                 await asyncio.sleep(_RETRY_S)
                 self._wake.set()
 
+    async def _rest(self) -> None:
+        """Wait until something changes, or the next limit is over: time wakes nobody."""
+        with self.live.durable as index:
+            if index.dirty:
+                return  # a reader was first to see it
+            rest_s = (index.timers[0][0] - self.clock()) / SECOND if index.timers else None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(rest_s):
+                await self._wake.wait()
+
     async def _compare_all(self, written: int) -> None:
         """Find what differs from what was written by others, or before this process was there."""
         if written == self.live.head.seq:
-            with self.live.durable:
-                self.live.index.dirty = {}
+            with self.live.durable as index:
+                index.mark_expired()
             return
         _, shown = await self.store.read_states(self.live.name)
         with self.live.durable:
@@ -110,6 +123,7 @@ class Mirror:
     async def _write_dirty(self) -> None:
         with self.live.durable:
             index = self.live.index
+            index.advance(self.clock())
             dirty, index.dirty = index.dirty or {}, {}
             upto = index.head.seq
         try:

@@ -128,7 +128,7 @@ class LedgerService:
         self.clock = clock
         self.live = Live(store, name)
         self.mirror = (
-            Mirror(store, self.live, holder=f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
+            Mirror(store, self.live, clock, holder=f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
             if isinstance(store, StateStore)
             else None
         )
@@ -151,11 +151,10 @@ class LedgerService:
             self.live.begin_with(*known)
             if progress is not None:
                 progress(self.live.head.seq)
-        if self.mirror is not None:
-            self.live.index.dirty = {}
         await self.live.catch_up(progress)
         self._save_if_due()
         if self.mirror is not None:
+            self.live.index.dirty = {}
             await self.mirror.start()
         self.follower.start()
         if self._notes is not None:
@@ -579,8 +578,6 @@ class LedgerService:
         """Recompute the chain and validity from nothing and hold them against what is live and what is shown."""
         await self.follower.refresh()
         if self.mirror is not None:
-            with self.live.durable:
-                self._reader()  # what expires by now changes states too
             await self.mirror.flush()
         return await audit(self.store, self.live, self.clock, progress)
 

@@ -479,6 +479,14 @@ class Index(Lookup):
             self._forget(moments, changes, checks)
         self.clock_us = min(self.clock_us, clock_us)
 
+    def mark_expired(self) -> None:
+        """Mark as dirty what changed by time alone since the head was recorded: what expired, and what rests on it."""
+        line = self.timeline
+        moments = bisect_right(line.clock_us, self.head.recorded_at_us)
+        if moments < len(line):
+            for edition in set(self.changes.place[line.changes[moments] :]):
+                self.mark_dirty(edition, 0)
+
     def news_of_expiry(self) -> list[int]:
         """Editions that expired after their limit was set, and that the log does not say so of yet."""
         self.due = {edition for edition in self.due if self._is_news(edition)}
