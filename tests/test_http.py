@@ -108,7 +108,10 @@ class TestFreshness:
             (b'{"refs":"a"}', "refs"),
             (b'{"refs":["a",1]}', "refs[1]"),
             (b'{"refs":["\xff"]}', None),
-            (b'{"refs":["\\ud800"]}', None),
+            (b'{"refs":["\\ud800",1]}', "refs[1]"),
+            (b'{"refs":["\\ud800"', None),
+            (b'{"refs":[],"\\ud800":1}', None),
+            (b'{"refs":[],"at":"\\ud800"}', "at"),
             (b'{"refs":[],"max_age_s":-1}', "max_age_s"),
             (b'{"refs":[],"max_age_s":1e999}', "max_age_s"),
             (b'{"refs":[],"at_least":"main@one"}', "at_least"),
@@ -120,6 +123,21 @@ class TestFreshness:
         await service.write(record("a"))
         answer = await service.client.post("/v1/ledgers/main/freshness", content=body, headers=JSON)
         assert problem(answer, 400, "malformed").get("field") == field
+
+    @pytest.mark.parametrize("more", [b"", b',"max_age_s":9', b',"full":true'])
+    async def test_half_a_letter_is_malformed_and_the_others_are_not(self, service: Service, more: bytes) -> None:
+        """As `JSON.stringify` writes a text that was cut in two."""
+        await service.write(record("a"), record("\N{GRINNING FACE}"), record("\ufffd"))
+        body = b'{"refs":["a","\\ud83d","x\\uDE00","\\ud83d\\ude00","\\\\ud83d"]' + more + b"}"
+        for _ in range(2):
+            answer = await service.client.post("/v1/ledgers/main/freshness", content=body, headers=JSON)
+            assert [(one["ref"], one["state"], one.get("reason")) for one in answer.json()["verdicts"]] == [
+                ("a", "fresh", None),
+                ("\ufffd", "unknown", "malformed"),
+                ("x\ufffd", "unknown", "malformed"),
+                ("\N{GRINNING FACE}", "fresh", None),
+                ("\\ud83d", "unknown", "not_found"),
+            ]
 
     async def test_any_age_may_be_asked_for(self, service: Service) -> None:
         await service.write(record("a", kind="dependency"))
@@ -162,6 +180,7 @@ class TestCommands:
             (b"[]", None),
             (b'{"op":"recrod"}', "op"),
             (b'{"op":"record","kind":"belief","content":1,"contents":2}', "contents"),
+            (b'{"op":"record","kind":"belief","content":1,"\\ud800":2}', None),
             (b'{"op":"record","kind":"belief","content":{"a":1,"a":2}}', None),
             (b'{"op":"record","kind":"belief","content":1,"because":["a"]}', "because.0"),
         ],
@@ -476,6 +495,16 @@ class TestGraphQL:
         assert samples['ledger_checks_total{ledger="main"}'] == 1
         assert samples['ledger_verdicts_total{ledger="main",reason="revoked",state="stale"}'] == 1
         assert [line["route"] for line in service.logged][1] == "/graphql"
+
+    async def test_says_of_half_a_letter_that_it_is_malformed(self, service: Service) -> None:
+        await service.write(record("a"))
+        query = "query($refs: [ID!]!) { freshness(refs: $refs) { verdicts { ref state reason } } }"
+        body = json.dumps({"query": query, "variables": {"refs": ["\ud800", "a"]}})
+        answer = await service.client.post("/graphql", content=body, headers=JSON)
+        assert answer.json()["data"]["freshness"]["verdicts"] == [
+            {"ref": "\ufffd", "state": "unknown", "reason": "malformed"},
+            {"ref": "a", "state": "fresh", "reason": None},
+        ]
 
     async def test_is_closed_like_everything(self) -> None:
         async with serving(api_key="s3cret") as service:

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from ledger.api import bodies
 from ledger.errors import Malformed, TooLarge
+from ledger.model.canonical import parse_json
 from ledger.model.verdict import Verdict
 from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
@@ -43,6 +44,7 @@ class FreshnessReport(msgspec.Struct):
 
 
 _UNKNOWN_FIELD = re.compile("unknown field `(.*)`")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _decoder = msgspec.json.Decoder(FreshnessRequest)
 
 
@@ -64,7 +66,7 @@ class Freshness:
         try:
             asked = _decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise malformed(error) from error
+            asked = _with_halves(body, error)
         if len(asked.refs) > self.refs_max:
             raise TooLarge(
                 f"{len(asked.refs):,} references at once, the limit here is {self.refs_max:,} (LEDGER_REFS_MAX)",
@@ -72,6 +74,18 @@ class Freshness:
                 limit=self.refs_max,
             )
         return asked
+
+
+def _with_halves(body: bytes, error: Exception) -> FreshnessRequest:
+    """A request that may hold half a UTF-16 pair, as JavaScript writes one: the reference it is in is malformed, and
+    the others are not. Raises Malformed, of what else is wrong or of `error`; TooLarge.
+    """
+    if _HALF.search(body) is None:
+        raise malformed(error) from error
+    try:
+        return msgspec.convert(parse_json(body), FreshnessRequest)
+    except (msgspec.ValidationError, UnicodeEncodeError) as other:
+        raise malformed(other) from other
 
 
 def malformed(error: Exception) -> Malformed:

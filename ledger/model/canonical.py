@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 import orjson
@@ -16,6 +17,8 @@ DEPTH_MAX = 64
 CONTENT_BYTES_MAX = 1 << 20
 SAFE_INTEGER = 2**53 - 1
 """Integers beyond this are not the same number in every JSON reader (RFC 7493, I-JSON)."""
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 # A command is at most content inside a command inside a batch.
 _COMMAND_DEPTH_MAX = DEPTH_MAX + 4
@@ -42,6 +45,11 @@ def parse_json(text: str | bytes) -> Any:
         raise TooLarge(f"nested deeper than {DEPTH_MAX} levels") from error
     except ValueError as error:
         raise Malformed("a number has thousands of digits; write it as a string") from error
+
+
+def well_formed(text: str) -> str:
+    """The text, with U+FFFD for each half of a UTF-16 pair: JSON can say one, UTF-8 cannot."""
+    return _HALF.sub("\ufffd", text)
 
 
 def canonical(value: Any) -> bytes:

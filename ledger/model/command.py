@@ -308,7 +308,7 @@ def _form(data: Mapping[str, Any], kind: type[C]) -> C:
             fields = {**fields, name: _check(name, parse_moment, fields[name])}
     try:
         command = msgspec.convert(fields, kind)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
         command = _form_of_texts(fields, kind)
     command.check()
     return command
@@ -321,6 +321,8 @@ def _form_of_texts(fields: dict[str, Any], kind: type[C]) -> C:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
         raise complaint(error, plain, kind) from error
+    except UnicodeEncodeError as error:  # of the name of a field
+        raise Malformed(f"not text that UTF-8 can hold: {error}") from error
 
 
 def _plain_texts(value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from ledger.clock import format_moment
+from ledger.model.canonical import well_formed
 from ledger.model.verdict import FRESH, Report, Verdict
 from ledger.service.figures import Label
 from ledger.validity.verdicts import Reader
@@ -62,7 +63,7 @@ class _Said:
         if len(self.json) + len(missing) > SAID_MAX:
             self.json.clear()
             missing = refs
-        safe = b"\\" not in _encode(missing)  # then every text may stand between quotes as it is
+        safe = _stand_as_they_are(missing)
         for ref, one in zip(missing, reader.check(missing), strict=True):
             if isinstance(one, Verdict):
                 self.json[ref] = _told(one)
@@ -83,10 +84,21 @@ def answer_of(report: Report) -> Answer:
     return _whole(report.revision, report.clock_us, [_told(verdict) for verdict in report.verdicts])
 
 
+def _stand_as_they_are(refs: Sequence[str]) -> bool:
+    """Whether every one of these texts may stand between quotes."""
+    try:
+        return b"\\" not in _encode(refs)
+    except UnicodeEncodeError:
+        return False
+
+
 def _told(verdict: Verdict) -> bytes:
     if verdict.plain:
         return _encode(verdict)
-    other = _Other(_encode(verdict))
+    try:
+        other = _Other(_encode(verdict))
+    except UnicodeEncodeError:  # what was asked is no text, and is shown as one
+        other = _Other(_encode(msgspec.structs.replace(verdict, ref=well_formed(verdict.ref))))
     other.label = verdict.state, verdict.reason
     return other
 

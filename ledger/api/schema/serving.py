@@ -30,7 +30,7 @@ from ledger.api.schema.limits import DEFAULTS, Limits
 from ledger.api.schema.line import Line
 from ledger.assets import asset
 from ledger.errors import LedgerError, Malformed
-from ledger.model.canonical import parse_json
+from ledger.model.canonical import parse_json, well_formed
 from ledger.service.ledgers import Ledgers
 
 PLAIN_JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
@@ -187,7 +187,10 @@ class _View(GraphQL[Ledgers, None]):
             raise json.JSONDecodeError(error.message, "", 0) from error
 
     def encode_json(self, data: object) -> str:
-        return orjson.dumps(data).decode()
+        try:
+            return orjson.dumps(data).decode()
+        except orjson.JSONEncodeError:  # a reference that was asked for is no text, and is shown as one
+            return well_formed(json.dumps(data, ensure_ascii=False))
 
 
 async def _close(stream: Any) -> None:
