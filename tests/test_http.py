@@ -354,6 +354,19 @@ class TestErrors:
         problem(await service.client.post("/healthz", json={}), 405, "method_not_allowed")
         problem(await service.client.get("/healthz/"), 404, "no_such_route")
 
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            (b'{"name":', "the body is not JSON: Expecting value (character 8)"),
+            (b'{"name":"\xff"}', "the body is not JSON in UTF-8, or it is nested too deep"),
+            (b"[" * 100_000, "the body is not JSON in UTF-8, or it is nested too deep"),
+        ],
+    )
+    async def test_of_a_body_that_the_framework_reads(self, service: Service, body: bytes, message: str) -> None:
+        await service.write(record("a"))
+        told = problem(await service.client.post("/v1/ledgers/main/tags", content=body, headers=JSON), 400, "malformed")
+        assert (told["message"], "field" in told) == (message, False)
+
     async def test_of_the_store_are_told_without_its_words(self) -> None:
         store = _Silent()
         async with serving(store) as service:

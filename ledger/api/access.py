@@ -186,10 +186,18 @@ def _route(scope: Scope) -> str:
 
 def _of_framework(error: HTTPException | RequestValidationError) -> LedgerError:
     if isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:]) or None
-        return Malformed(f"{field or 'the request'}: {first['msg']}", field=field)
+        return _of_validation(error.errors()[0])
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         return MethodNotAllowed(f"this path takes {allowed or 'another method'}", allow=allowed or None)
+    if error.status_code == 400:
+        return Malformed("the body is not JSON in UTF-8, or it is nested too deep")
     return NoSuchRoute("there is nothing at this path; /openapi.json says what there is")
+
+
+def _of_validation(first: dict[str, Any]) -> Malformed:
+    """Of JSON that is none the framework tells a position, where else it tells a field."""
+    if first["type"] == "json_invalid":
+        return Malformed(f"the body is not JSON: {first['ctx']['error']} (character {first['loc'][-1]})")
+    field = ".".join(str(part) for part in first["loc"][1:]) or None
+    return Malformed(f"{field or 'the request'}: {first['msg']}", field=field)
