@@ -91,10 +91,31 @@ class TestOrigin:
         problem(await check(service, origin=origin), 403, "origin_not_allowed")
         problem(await service.client.get("/metrics", headers={"origin": origin}), 403, "origin_not_allowed")
 
+    @pytest.mark.parametrize("path", ["/v1/ledgers/main/audit", "/metrics", "/graphql?query={ledgers}", "/nowhere"])
+    async def test_of_other_pages_that_do_not_tell_theirs_is_not(self, service: Service, path: str) -> None:
+        """What an image or `fetch(…, {mode: "no-cors"})` sends: a page that works us without seeing an answer."""
+        for site in ("cross-site", "same-site", ""):
+            answer = await service.client.get(path, headers={"sec-fetch-site": site})
+            problem(answer, 403, "origin_not_allowed")
+        for site in ("same-origin", "none"):
+            assert (await service.client.get(path, headers={"sec-fetch-site": site})).status_code in (200, 404)
+
+    async def test_the_page_may_be_linked_to(self, service: Service) -> None:
+        headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "accept": "text/html"}
+        assert (await service.client.get("/graphql", headers=headers)).status_code == 200
+
+    @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+    @pytest.mark.parametrize("host", ["", "host:\r\n"])
+    async def test_of_other_pages_is_not_where_any_host_is_and_none_is_told(self, host: str, origin: str) -> None:
+        async with serving(allowed_hosts="*") as service:
+            answer = await service.raw(f"GET /metrics HTTP/1.0\r\n{host}origin: {origin}\r\n\r\n".encode())
+            assert answer.startswith(b"HTTP/1.1 403 ")
+            assert (await service.raw(f"GET /metrics HTTP/1.0\r\n{host}\r\n".encode())).startswith(b"HTTP/1.1 200 ")
+
     async def test_pages_can_be_allowed(self) -> None:
         async with serving(allowed_origins="https://desk.example") as service:
             await service.write(record("a"))
-            answer = await check(service, origin="https://desk.example")
+            answer = await check(service, origin="https://desk.example", sec_fetch_site="cross-site")
             assert answer.status_code == 200
             assert answer.headers["access-control-allow-origin"] == "https://desk.example"
             problem(await check(service, origin="https://evil.example"), 403, "origin_not_allowed")

@@ -1,7 +1,8 @@
 """Who may ask, and how much they may send: checked before anything of a request is read.
 
-No web page can drive the service: its Origin is told, its Host is not ours when its name was made to point here (DNS
-rebinding), and a JSON content type makes the browser ask first. Who is not on this machine needs the key.
+No web page can drive the service: its Origin is told, or at least that it is not ours; its Host is not ours when its
+name was made to point here (DNS rebinding), and a JSON content type makes the browser ask first. Who is not on this
+machine needs the key.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ LONG_ROUTES = ("/audit", "/restore")
 STREAMED_ROUTE = "/restore"
 """How the route ends whose body is taken as it comes."""
 
+OWN_SITES = frozenset((b"same-origin", b"none"))
+"""Whose requests a browser makes for our own page, or for a person who typed the address."""
+
 JSON_TYPES = frozenset((b"application/json", b"application/x-ndjson"))
 
 
@@ -48,9 +52,12 @@ class Security:
         if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS:
             return await self.app(scope, receive, send)
         headers = dict(scope["headers"])
-        self._check_host(headers.get(b"host", b"").lower())
+        host = headers.get(b"host", b"").lower()
+        self._check_host(host)
         if b"origin" in headers:
-            self._check_origin(headers[b"origin"].lower(), headers[b"host"].lower())
+            self._check_origin(headers[b"origin"].lower(), host)
+        elif not _is_page(scope):  # which may be linked to from anywhere
+            _check_site(headers.get(b"sec-fetch-site", b"none"))
         if self._key is not None and not _is_page(scope):
             self._check_key(headers.get(b"authorization", b""))
         if scope["type"] == "http" and scope["method"] == "POST":
@@ -69,7 +76,7 @@ class Security:
 
     def _check_origin(self, origin: bytes, host: bytes) -> None:
         # The scheme may differ, where something in front of us speaks TLS.
-        if origin.partition(b"://")[2] == host or origin in self._origins:
+        if (host and origin.partition(b"://")[2] == host) or origin in self._origins:
             return
         name = origin.decode("latin-1")[:200]
         raise OriginNotAllowed(
@@ -92,6 +99,15 @@ class Security:
         if int(told) > self.body_bytes_max:
             raise _too_large(self.body_bytes_max)
         return receive  # the HTTP parser sees to it that no more comes than was told
+
+
+def _check_site(site: bytes) -> None:
+    """What browsers tell instead of an Origin, as of an image or a link: their page is shown nothing, but works us."""
+    if site not in OWN_SITES:
+        raise OriginNotAllowed(
+            "pages of other origins may not call this service without telling theirs, nor link to it; "
+            "LEDGER_ALLOWED_ORIGINS names those that may call it"
+        )
 
 
 def _is_page(scope: Scope) -> bool:
