@@ -9,14 +9,16 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from ledger import AsyncLedger, Ledger
-from ledger.errors import Full, Locked, NoSuchDatabase, NotCurrent
+from ledger.errors import Behind, Corrupt, Full, Locked, NoSuchDatabase, NotCurrent, Unavailable
 from ledger.model.canonical import digest_of
 from ledger.model.entry import EMPTY, Belief, Head, Sealed, head_after, seal
+from ledger.store import sqlite
 from ledger.store.base import NodeState
 from ledger.store.sqlite import SqliteStore
 from ledger.testing.log import Log
@@ -138,6 +140,63 @@ async def test_a_file_that_became_another(file: Path) -> None:
             await ledger.record("dependency", 1, key="a")
         with pytest.raises(NoSuchDatabase):
             await ledger.check(["a"])
+
+
+async def told_by(ledger: AsyncLedger, **how: Any) -> list[str | None]:
+    return [verdict.reason for verdict in (await ledger.check(["a"], **how)).verdicts]
+
+
+async def test_a_file_that_is_gone(file: Path) -> None:
+    """It is open still, and what is written there is lost: nothing is fresh, nothing recorded, until it is back."""
+    async with AsyncLedger.open(SqliteStore(file)) as ledger:
+        await ledger.record("dependency", 1, key="a")
+        assert await told_by(ledger) == [None]
+        away = file.rename(file.with_suffix(".away"))
+        assert await told_by(ledger, full=True) == ["behind"]
+        await asyncio.sleep(1.2 * sqlite.FILE_LOOK_S)
+        assert ledger._service.check_now(["a"]) is None
+        assert await told_by(ledger) == ["behind"]
+        for read in (ledger.why("a"), ledger.entries(), ledger.history("a")):
+            with pytest.raises(Behind):
+                await read
+        with pytest.raises(Unavailable, match="No such file"):
+            await ledger.record("dependency", 2, key="b")
+        assert not file.exists()
+        away.rename(file)
+        assert await told_by(ledger) == [None]
+        assert (await ledger.record("dependency", 2, key="b")).ref == "b@1"
+
+
+@pytest.mark.parametrize("wrote", [True, False], ids=["who wrote", "who only read"])
+async def test_a_file_with_another_in_its_place(file: Path, wrote: bool) -> None:
+    """A back-up put under a running process: it goes on in the file that was there for nobody, and says so."""
+    back_up = file.with_suffix(".back-up")
+    for made in (file, back_up):
+        with Ledger.open(f"sqlite:///{made}") as maker:
+            maker.record("dependency", 1, key="a")
+    with Ledger.open(f"sqlite:///{back_up}") as maker:
+        maker.revoke("a")
+    async with AsyncLedger.open(SqliteStore(file)) as ledger:
+        if wrote:
+            await ledger.record("dependency", 2, key="b")
+        assert await told_by(ledger) == [None]
+        back_up.replace(file)
+        with pytest.raises(Corrupt, match="another file"):
+            await ledger.check(["a"], full=True)
+        await asyncio.sleep(1.2 * sqlite.FILE_LOOK_S)
+        for use in (ledger.check(["a"]), ledger.why("a"), ledger.record("dependency", 3, key="c"), ledger.tag("t")):
+            with pytest.raises(Corrupt, match="another file"):
+                await use
+
+
+async def test_a_file_named_from_a_folder_that_was_left(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays the file it was when the ledger was opened."""
+    monkeypatch.chdir(file.parent)
+    async with AsyncLedger.open("sqlite:///ledger.db") as ledger:
+        monkeypatch.chdir("/")
+        await ledger.record("dependency", 1, key="a")
+        assert await told_by(ledger, full=True) == [None]
+    assert file.exists()
 
 
 class Late(SqliteStore):

@@ -125,9 +125,8 @@ class Follower:
             raise self._cut_off() from error
 
     async def hear(self) -> None:
-        """Ask the store for all it holds now, unless each read does. Raises Behind without an answer in `reach_s`."""
-        if self._polled:
-            await self._hear(self.reach_s)
+        """Ask the store for all it holds now. Raises Behind without an answer: of a polled one in `reach_s`."""
+        await self._hear(self.reach_s if self._polled else None)
 
     async def refresh(self) -> None:
         """Make sure that a read may answer. Raises Behind when nothing was heard from the store for too long."""

@@ -2,7 +2,8 @@
 
 Writes go through one connection in a thread of its own, so that checks stay responsive while the disk syncs; reads go
 through another, since a write may wait seconds for another process, and a read for nobody. A third connection asks
-`PRAGMA data_version` before each read (5-8 µs), which shows what another process wrote.
+`PRAGMA data_version` before each read (5-8 µs), which shows what another process wrote. That the file is still the one
+at its path is looked at before all that goes to the disk, and beside the watching every quarter of a second.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import sqlite3
 import threading
@@ -44,6 +46,9 @@ APPLICATION_ID = 0x4C444752
 
 BUSY_TIMEOUT_S = 10.0
 """How long to wait for another process that writes, unless told otherwise."""
+
+FILE_LOOK_S = 0.25
+"""How often a check looks whether the file is still there: it takes 1 µs, where all of a check takes 5."""
 
 WAL_ATTEMPTS = 20
 
@@ -130,10 +135,12 @@ class SqliteStore(Store):
     schema_version = SCHEMA_VERSION
 
     def __init__(self, path: str | Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # it stays that file where the process changes its folder
         self.busy_timeout_s = busy_timeout_s
-        self._writing = _Line("ledger-sqlite-writing", self._connect_writer)
-        self._reading = _Line("ledger-sqlite-reading", self._connect_reader)
+        self._writing = _Line("ledger-sqlite-writing", self._require_file, self._connect_writer)
+        self._reading = _Line("ledger-sqlite-reading", self._require_file, self._connect_reader)
+        self._file: tuple[int, int] | None = None  # device and number of the one that was opened
+        self._looked_s = -math.inf
         self._watcher: sqlite3.Connection | None = None
         self._watching = threading.Lock()
         self._versions_seen: dict[str, tuple[int, Head]] = {}
@@ -251,6 +258,8 @@ class SqliteStore(Store):
             if self._watcher is None:
                 return self.path.exists()
             with self._translated():
+                if time.monotonic() - self._looked_s > FILE_LOOK_S:
+                    self._require_file()
                 (version,) = self._watcher.execute("PRAGMA data_version").fetchone()
                 if self._versions_seen.get(ledger) == (version, seen):
                     return False
@@ -283,6 +292,21 @@ class SqliteStore(Store):
                 return absent
             return await self._reading.run(work)
 
+    def _require_file(self) -> None:
+        """Who has a file open reads and writes on in it, though it was deleted or another lies in its place.
+
+        Raises FileNotFoundError (told as Unavailable: it may come back), Corrupt. Nothing if none has been opened.
+        """
+        if self._file is None:
+            return
+        if self._file != _file_at(self.path):
+            raise Corrupt(
+                f"{str(self.path)!r} is another file than the one opened here, such as a back-up put in its place: "
+                "open the ledger anew",
+                path=str(self.path),
+            )
+        self._looked_s = time.monotonic()
+
     def _connect_writer(self) -> sqlite3.Connection:
         if not self.path.exists():
             self._check_folder()
@@ -294,6 +318,7 @@ class SqliteStore(Store):
                 _use_wal(connection)
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON").fetchall()
+            self._file = _file_at(self.path)
         return connection
 
     def _connect_reader(self) -> sqlite3.Connection:
@@ -303,6 +328,7 @@ class SqliteStore(Store):
         with _closed_unless_well(connection):
             _check(connection, self.path, create=False)
             watcher = _connect(self.path, mode, self.busy_timeout_s)
+            self._file = _file_at(self.path)
         with self._watching:
             self._watcher = watcher
         return connection
@@ -327,10 +353,11 @@ def _nothing(_: sqlite3.Connection) -> None:
 
 
 class _Line:
-    """A connection, and the one thread that uses it; it is made for the first work."""
+    """A connection, and the one thread that uses it; it is made for the first work, and `allow` asked before each."""
 
-    def __init__(self, name: str, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, name: str, allow: Callable[[], None], connect: Callable[[], sqlite3.Connection]) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._allow = allow
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
 
@@ -340,6 +367,7 @@ class _Line:
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
+            self._allow()
             if self._connection is None:
                 self._connection = self._connect()
             return work(self._connection)
@@ -358,8 +386,13 @@ class _Line:
             self._connection = None
 
 
+def _file_at(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
 def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    uri = f"{path.as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
 
 
