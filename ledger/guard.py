@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args, overload
 
-from ledger.errors import LedgerError, ServiceError, StaleContext, StoreError
+from ledger.errors import Behind, LedgerError, ServiceError, StaleContext, StoreError
 from ledger.model.verdict import FRESH, STALE, UNKNOWN, Report, Verdict
 
 OnFallen = Literal["drop", "annotate", "redact", "raise"]
@@ -92,8 +92,9 @@ class Guard:
         annotate  kept, as a copy that carries its verdict; not in `withheld`, for nothing is held back
         redact    kept, as a copy whose text is one line that says why; named in `withheld`
         raise     StaleContext, naming all that asked for it in `details["verdicts"]`
-    `on_unavailable`: when the store does not answer, `raise` its error, or `withhold` everything as unknown,
-    `unreachable` (whatever `on_unknown` says: nothing passes that was not looked at).
+    `on_unavailable`: when the store does not answer, or the ledger has not heard from it for too long (`behind`),
+    `raise` the error, or `withhold` everything as unknown, `unreachable` (whatever `on_unknown` says: nothing passes
+    that was not looked at).
     `id_of`: gives the reference of an item, or None; for items that carry it in another place.
     `max_age_s`: what was not verified for longer counts as fallen, seconds.
 
@@ -159,6 +160,8 @@ class Guard:
 
     def _judged(self, found: _Found, report: Report) -> Guarded:
         verdicts = found.verdicts(report.verdicts)
+        if any(verdict.reason == Behind.code for verdict in verdicts):  # a check tells an outage by its verdicts
+            return self._without_answer(found, Behind(f"the ledger is behind at {report.revision}: nothing was judged"))
         self._raise_if_asked(verdicts)
         kept: list[Any] = []
         withheld: list[tuple[Any, Verdict]] = []

@@ -14,9 +14,11 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from ledger import AsyncLedger, Ledger
-from ledger.errors import LedgerError, Malformed, NoSuchLedger, StaleContext, Unavailable
+from ledger.errors import Behind, LedgerError, Malformed, NoSuchLedger, StaleContext, Unavailable
 from ledger.guard import VERDICT_FIELD, Guard, aguard, guard
 from ledger.model.canonical import digest_of
+from ledger.store.memory import MemoryStore
+from ledger.testing.line import Line
 
 OLD, NEW, GONE = {"text": "refunds up to 500"}, {"text": "refunds up to 200"}, {"text": "ask the pope"}
 OLD_REF, NEW_REF, GONE_REF = (
@@ -267,6 +269,26 @@ def test_without_an_answer_nothing_is_fresh(ledger: Ledger) -> None:
     guarded = guard(Down(Unavailable("gone")), [*passages(), {}], on_unavailable="withhold", on_unknown="annotate")
     assert (guarded.kept, guarded.revision, guarded.clock) == ([], None, None)
     assert [verdict.reason for _, verdict in guarded.withheld] == ["unreachable"] * 5 + ["malformed"]
+
+
+def test_a_long_outage_is_no_answer_either() -> None:
+    """A check tells it by its verdicts, `behind`, not by an error: `on_unknown` is not asked."""
+
+    async def cut_off() -> None:
+        line = Line(MemoryStore(), poll_s=0.02)
+        async with AsyncLedger.open(line, max_lag_s=0.1) as ledger:
+            await ledger.record("dependency", OLD, key="policy/refund")
+            line.cut = True
+            await asyncio.sleep(0.2)
+            for on_unknown in ("drop", "annotate", "redact", "raise"):
+                with pytest.raises(Behind):
+                    await aguard(ledger, passages(), on_unknown=on_unknown)
+                guarded = await aguard(ledger, passages(), on_unknown=on_unknown, on_unavailable="withhold")
+                assert (guarded.kept, guarded.revision, guarded.clock) == ([], None, None)
+                assert [verdict.reason for _, verdict in guarded.withheld] == ["unreachable"] * 5
+            line.cut = False
+
+    asyncio.run(cut_off())
 
 
 def test_what_cannot_pass_by_itself_is_raised_whatever_was_asked(ledger: Ledger) -> None:
