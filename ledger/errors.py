@@ -23,7 +23,7 @@
     ├── Internal              nobody foresaw it; a service tells its log what it was, not the client
     ├── BadSetting  CannotListen     a service cannot start like this
     ├── StaleContext          a guard told to raise found something that is not fresh
-    └── Usage  FileTrouble  Interrupted       of the command line: misunderstood, no such file, Ctrl-C
+    └── Usage  FileTrouble  Interrupted       of the command line: misunderstood, no such file (ingest too), Ctrl-C
 
 `code` is stable and part of the public contract, `retry` says whether the same call may succeed later.
 Library errors (sqlite3, neo4j, msgspec, httpx) are translated into this tree in one place each.
@@ -396,7 +396,7 @@ class Usage(LedgerError):
 
 
 class FileTrouble(LedgerError):
-    """A file named on the command line (or standard input or output) cannot be read or written."""
+    """A file of the command line (or standard input or output), or of a folder to ingest, cannot be read or written."""
 
     code = "file_trouble"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import errno
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -12,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import AsyncLedger, Ledger
-from ledger.errors import Malformed
+from ledger import AsyncLedger, AsyncLedgerClient, Ledger, LedgerClient
+from ledger.errors import FileTrouble, Malformed
 from ledger.guard import guard
 from ledger.ingest import IngestReport, aingest, ingest
+from tests.serving import hosted
 
 SHOP = """Shop
 ====
@@ -295,6 +298,42 @@ def test_bad_input_is_refused_with_its_place_and_nothing_is_recorded(
     assert ledger.check([]).revision == before
 
 
+@pytest.mark.parametrize("trouble", ["folder", "file", "dangling"])
+def test_what_cannot_be_read_is_not_gone(
+    ledger: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """A folder that may not be listed, a file that may not be read, a link to nothing: refused, and all stands."""
+    first = ingest(ledger, folder)
+    place = folder / "more" if trouble == "folder" else folder / "more" / "faq.md"
+
+    def denied(ask: Callable[..., Any]) -> Callable[..., Any]:  # root may read everything
+        def asked(path: Any, *args: Any) -> Any:
+            if str(path) == str(place):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return ask(path, *args)
+
+        return asked
+
+    if trouble == "folder":
+        monkeypatch.setattr(os, "scandir", denied(os.scandir))
+    elif trouble == "file":
+        monkeypatch.setattr(Path, "read_bytes", denied(Path.read_bytes))
+    else:
+        place.unlink()
+        place.symlink_to(folder / "nowhere.md")
+    with pytest.raises(FileTrouble, match="cannot read") as told:
+        ingest(ledger, folder)
+    assert told.value.details["path"] == str(place)
+    assert ledger.check([chunk.ref for chunk in first.references]).withheld == []
+
+
+def test_links_to_files_are_read_and_links_to_folders_are_not_followed(ledger: Ledger, folder: Path) -> None:
+    (folder / "again.rst").symlink_to(folder / "shop.rst")
+    (folder / "linked").symlink_to(folder / "more")
+    keys = {chunk.key.partition("#")[0] for chunk in ingest(ledger, folder).references}
+    assert keys == {"docs/again.rst", "docs/shop.rst", "docs/more/faq.md"}
+
+
 def test_an_empty_folder_withdraws_everything_only_when_that_is_meant(
     ledger: Ledger, folder: Path, tmp_path: Path
 ) -> None:
@@ -376,3 +415,20 @@ def test_the_async_side_does_the_same(folder: Path) -> None:
             assert counts(await aingest(ledger, folder)) == {"reinstated": 1, "repeated": 6}
 
     asyncio.run(run())
+
+
+def test_a_service_need_not_have_the_ledger_yet(folder: Path, tmp_path: Path) -> None:
+    """The batch makes it, as it does of an embedded one."""
+
+    async def run(address: str) -> None:
+        async with AsyncLedgerClient(address, "two") as ledger:
+            assert counts(await aingest(ledger, folder)) == {"recorded": 6}
+            assert counts(await aingest(ledger, folder)) == {"repeated": 6}
+
+    (tmp_path / "empty").mkdir()
+    with hosted(f"sqlite:///{tmp_path / 'ledger.db'}") as served:
+        with LedgerClient(served.address, "one") as ledger:
+            assert counts(ingest(ledger, tmp_path / "empty", allow_empty=True)) == {}
+            assert counts(ingest(ledger, folder)) == {"recorded": 6}
+            assert counts(ingest(ledger, folder)) == {"repeated": 6}
+        asyncio.run(run(served.address))

@@ -19,7 +19,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from ledger.errors import Malformed, NotCurrent, NotStanding
+from ledger.errors import Malformed, NoSuchLedger, NotCurrent, NotStanding
 from ledger.ingest.folder import INCLUDE, Attributes, read_folder
 from ledger.ingest.plan import Chunk, Document, held_of, plan
 from ledger.ingest.sections import Section, sections_of
@@ -61,12 +61,12 @@ class IngestReport:
 def ingest(ledger: Any, folder: str | PathLike[str], **options: Unpack[IngestOptions]) -> IngestReport:
     """Make a Ledger hold the documents of `folder`, and withdraw what it holds of earlier ones.
 
-    Raises NotADirectoryError; Malformed for a file that is not UTF-8, or if there is no document at all; the
-    ledger's own errors. Whatever is raised, nothing was recorded.
+    Raises NotADirectoryError; FileTrouble for what cannot be read; Malformed for a file that is not UTF-8, or if there
+    is no document at all; the ledger's own errors. Whatever is raised, nothing was recorded.
     """
     source = _source(Path(folder), **options)
     for attempts_left in reversed(range(ATTEMPTS)):
-        records, events = (ledger.entries(**asked) for asked in source.asks())
+        records, events = (_held(ledger, asked) for asked in source.asks())
         commands = source.plan(records, events)
         try:
             return source.report(ledger.apply(commands, **source.signature) if commands else _nothing(ledger))
@@ -80,7 +80,7 @@ async def aingest(ledger: Any, folder: str | PathLike[str], **options: Unpack[In
     """`ingest` with an AsyncLedger."""
     source = await asyncio.to_thread(_source, Path(folder), **options)
     for attempts_left in reversed(range(ATTEMPTS)):
-        records, events = [await ledger.entries(**asked) for asked in source.asks()]
+        records, events = [await _aheld(ledger, asked) for asked in source.asks()]
         commands = source.plan(records, events)
         try:
             return source.report(await ledger.apply(commands, **source.signature) if commands else _nothing(ledger))
@@ -88,6 +88,21 @@ async def aingest(ledger: Any, folder: str | PathLike[str], **options: Unpack[In
             if not attempts_left:
                 raise
     raise AssertionError("the last attempt returns or raises")
+
+
+def _held(ledger: Any, asked: dict[str, Any]) -> list[EntryView]:
+    """What it holds already: nothing, where a service has no such ledger yet. The batch will make it."""
+    try:
+        return list(ledger.entries(**asked))
+    except NoSuchLedger:
+        return []
+
+
+async def _aheld(ledger: Any, asked: dict[str, Any]) -> list[EntryView]:
+    try:
+        return list(await ledger.entries(**asked))
+    except NoSuchLedger:
+        return []
 
 
 _MOVED = (NotCurrent, NotStanding)

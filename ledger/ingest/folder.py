@@ -7,9 +7,9 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from ledger.errors import Malformed
+from ledger.errors import FileTrouble, Malformed
 from ledger.ingest.plan import Chunk, Document
 from ledger.ingest.sections import Section, sections_of
 from ledger.model.canonical import digest_of
@@ -21,9 +21,11 @@ Attributes = Mapping[str, Any] | Callable[[str, str], Mapping[str, Any]]
 
 
 def read_folder(folder: Path, prefix: str, include: Sequence[str], attributes: Attributes | None) -> list[Document]:
-    """Every file whose name matches, in the order of their paths; names that start with a dot are left out.
+    """Every file whose name matches, in the order of their paths; names that start with a dot are left out, and what
+    is in folders that are linked to.
 
-    Raises NotADirectoryError; Malformed for a file that is not UTF-8, or two whose names are one in NFC.
+    Raises NotADirectoryError; FileTrouble for a folder or a file that cannot be read, for what is not read looks as if
+    it were gone; Malformed for a file that is not UTF-8, or two whose names are one in NFC.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: no such folder")
@@ -40,11 +42,15 @@ def read_folder(folder: Path, prefix: str, include: Sequence[str], attributes: A
 
 
 def _files(folder: Path, include: Sequence[str]) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith(".") and any(fnmatch.fnmatchcase(name, pattern) for pattern in include):
                 yield Path(parent, name)
+
+
+def _fail(error: OSError) -> NoReturn:
+    raise FileTrouble(f"cannot read {error.filename}: {error.strerror}", path=str(error.filename)) from error
 
 
 def _document(file: Path, path: str, prefix: str, attributes: Attributes | None) -> Document:
@@ -58,6 +64,8 @@ def _document(file: Path, path: str, prefix: str, attributes: Attributes | None)
 def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode()
+    except OSError as error:
+        _fail(error)
     except UnicodeDecodeError as error:
         raise Malformed(
             f"{file} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}", path=str(file)
