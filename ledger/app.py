@@ -64,8 +64,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-EXPORT_LINES = 500
-"""Taken at once: to change threads costs more than to make a line."""
+EXPORT_BYTES = 256 << 10
+"""Of lines taken at once: to change threads costs more than to make a line."""
 
 
 class AsyncLedger(
@@ -473,7 +473,7 @@ class Ledger:
     def export(self, *, entries: bool = False) -> Iterator[bytes]:
         """Lines of the ledger: commands that make it again, or (`entries`) the verbatim log for `restore`."""
         lines = self._ledger.export(entries=entries)
-        while page := self._wait(_next_of(lines, EXPORT_LINES)):
+        while page := self._wait(_next_of(lines)):
             yield from page
 
     record = _waited(AsyncLedger.record)
@@ -541,11 +541,13 @@ async def _awaited(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-async def _next_of(lines: AsyncIterator[bytes], most: int) -> list[bytes]:
+async def _next_of(lines: AsyncIterator[bytes]) -> list[bytes]:
     """The next lines, so that not each of them changes threads."""
     page: list[bytes] = []
-    while len(page) < most and (line := await anext(lines, None)) is not None:
+    room_bytes = EXPORT_BYTES
+    while room_bytes > 0 and (line := await anext(lines, None)) is not None:
         page.append(line)
+        room_bytes -= len(line)
     return page
 
 

@@ -496,7 +496,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "migrations": {},
     "pick": {"ledger": "x", "seqs": [1], "content": True, "whole": 1},
     "put_tag": {"ledger": "x", "name": "v", "seq": 1, "hash": "00"},
-    "read": {"ledger": "x", "after": 0, "upto": 1, "content": True, "whole": 1},
+    "read": {"ledger": "x", "after": 0, "upto": 1, "content": True, "most": 1, "whole": 1},
     "read_states": {"ledger": "x", "after": 0, "upto": 1},
     "states_upto": {"ledger": "x"},
     "collect": {"ledger": "x", "after": 0, "upto": 10},

@@ -206,3 +206,23 @@ def test_a_verbatim_export_restores_to_the_same_hash() -> None:
                 assert (await first.ledger.check(ALL_REFS)).verdicts == (await second.ledger.check(ALL_REFS)).verdicts
 
     asyncio.run(games())
+
+
+def test_a_restore_holds_so_many_large_contents_and_a_whole_batch() -> None:
+    """
+    10 records of a million characters       -> written as 8, as PAGE_CHARS says, and 2 with what follows
+    a batch of 12 of them, and one more      -> is never split; then that one
+    """
+
+    async def restored() -> list[int]:
+        record = {"op": "record", "kind": "belief", "content": "x" * 1_000_000}
+        landed: list[int] = []
+        async with AsyncLedger.open("memory:") as first, AsyncLedger.open("memory:") as second:
+            for _ in range(10):
+                await first.apply([record])
+            await first.apply([record] * 12)
+            await first.apply([record])
+            await second.restore([line async for line in first.export(entries=True)], progress=landed.append)
+        return landed
+
+    assert asyncio.run(restored()) == [8, 14, 1]

@@ -47,6 +47,18 @@ async def test_it_judges_on_top_of_what_is_there_and_leaves_it_alone() -> None:
         assert (await ledger.status()).head == 2
 
 
+async def test_large_contents_beneath_leave_no_gap_before_what_is_above() -> None:
+    """`read` ends early among those beneath: the next page has the rest of them, then what was written above."""
+    beneath = MemoryStore()
+    async with AsyncLedger.open(beneath) as ledger:
+        for _ in range(10):
+            await ledger.record("belief", "x" * 1_000_000)
+        async with AsyncLedger.open(beneath, dry_run=True) as trial:
+            await trial.record("belief", "above")
+            assert len([line async for line in trial.export()]) == 11
+            assert (await trial.audit()).ok
+
+
 async def test_on_a_store_that_is_polled_it_hears_of_others_until_it_is_cut_off() -> None:
     beneath = MemoryStore()
     line = Line(beneath, poll_s=0.02)

@@ -13,7 +13,7 @@ from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, open_env
 from ledger.model.reference import check_tag
 from ledger.model.tag import Tag
 from ledger.service.service import LedgerService
-from ledger.store.base import PAGE_ENTRIES
+from ledger.store.base import PAGE_CHARS, PAGE_ENTRIES
 
 Progress = Callable[[int], None]
 
@@ -39,6 +39,7 @@ class Restoring:
         self._lines = 0
         self._held: Head | None = None
         self._page: list[Sealed] = []
+        self._chars = 0  # of the contents in it
         self._tags: list[Tag] = []
 
     async def add(self, line: bytes) -> None:
@@ -76,13 +77,15 @@ class Restoring:
         return self._held
 
     async def _take(self, sealed: Sealed) -> None:
-        # Whole batches alone: who watches is told of a batch when he sees its end.
-        if len(self._page) >= PAGE_ENTRIES and sealed.entry.batch != self._page[-1].entry.batch:
+        # Whole batches alone: who watches is told of a batch when he sees its end. So the largest is held as a whole.
+        full = len(self._page) >= PAGE_ENTRIES or self._chars >= PAGE_CHARS
+        if full and sealed.entry.batch != self._page[-1].entry.batch:
             await self._append()
         self._page.append(sealed)
+        self._chars += len(sealed.content or "")
 
     async def _append(self) -> None:
-        page, self._page = self._page, []
+        page, self._page, self._chars = self._page, [], 0
         if not page:
             return
         await self.ledger.live.catch_up()

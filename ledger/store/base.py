@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import is_
 from typing import Generic, NamedTuple, TypeVar
 
@@ -15,6 +15,9 @@ LEASE_S = 5.0
 
 PAGE_ENTRIES = 5_000
 """Entries read at once. On Neo4j, collected columns of 5,000 come at 110-160,000 entries/s, single rows at 10,000."""
+
+PAGE_CHARS = 8_000_000
+"""Of contents read at once, and the content that goes beyond: 5,000 of a MiB would be held as a whole."""
 
 
 T = TypeVar("T")
@@ -99,7 +102,10 @@ class Store(ABC):
 
     @abstractmethod
     async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
-        """Up to `limit` entries with seq > `after`, in order; their contents too if asked, else None."""
+        """Up to `limit` entries with seq > `after`, in order; their contents too if asked, else None.
+
+        With contents fewer, but one at least, where those are more than PAGE_CHARS (`one_page`).
+        """
 
     async def collect(self, ledger: str, after: int, limit: int = PAGE_ENTRIES) -> Collected:
         """What `read` gives, as columns; engines that can collect them themselves do so."""
@@ -158,6 +164,16 @@ class Packing(Generic[T]):
 def collected(envelopes: Iterable[bytes], hashes: Iterable[bytes]) -> Collected:
     """Columns of what there is of each entry."""
     return Collected(b"[" + b",".join(envelopes) + b"]", b"".join(hashes))
+
+
+def one_page(entries: Iterable[Sealed]) -> Iterator[Sealed]:
+    """Entries until their contents are PAGE_CHARS."""
+    chars = 0
+    for sealed in entries:
+        yield sealed
+        chars += len(sealed.content or "")
+        if chars >= PAGE_CHARS:
+            return
 
 
 class StateStore(Store):

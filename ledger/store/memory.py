@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ledger.errors import HeadMoved, NoSuchLedger
 from ledger.model.entry import EMPTY, Head, Revocation, Sealed, head_after
 from ledger.model.tag import Tag
-from ledger.store.base import PAGE_ENTRIES, NodeState, Store
+from ledger.store.base import PAGE_ENTRIES, NodeState, Store, one_page
 
 
 class MemoryStore(Store):
@@ -47,7 +47,7 @@ class MemoryStore(Store):
 
     async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
         upto = min(after + limit, len(self._logs.get(ledger, ())))
-        return await self.pick(ledger, range(after + 1, upto + 1), content=content)
+        return list(one_page(await self.pick(ledger, range(after + 1, upto + 1), content=content)))
 
     async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
         log = self._logs.get(ledger, [])

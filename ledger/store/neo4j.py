@@ -24,7 +24,7 @@ from ledger.clock import format_moment, system_clock
 from ledger.errors import Corrupt, HeadMoved, Locked, NoSuchLedger, SchemaMismatch, StoreError, Unavailable
 from ledger.model.entry import EMPTY, GENESIS, Head, Sealed, head_after, open_envelope
 from ledger.model.tag import Tag
-from ledger.store.base import LEASE_S, PAGE_ENTRIES, Collected, NodeState, Packing, StateStore, collected
+from ledger.store.base import LEASE_S, PAGE_CHARS, PAGE_ENTRIES, Collected, NodeState, Packing, StateStore, collected
 from ledger.store.neo4j_nodes import portions, steps
 from ledger.store.neo4j_place import Place
 
@@ -276,7 +276,13 @@ class Neo4jStore(StateStore):
     async def _page(self, ledger: str, after: int, entries: int, content: bool) -> list[Sealed]:
         for pause_s in SETTLING_S:
             row = await self._ask_row(
-                "read", ledger=ledger, after=after, upto=after + entries, content=content, whole=WHOLE_CHARS
+                "read",
+                ledger=ledger,
+                after=after,
+                upto=after + entries,
+                content=content,
+                most=PAGE_CHARS,
+                whole=WHOLE_CHARS,
             )
             page = await self._opened(ledger, row)
             if all(sealed.entry.seq == seq for seq, sealed in enumerate(page, after + 1)):

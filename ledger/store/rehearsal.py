@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ledger.errors import HeadMoved, NoSuchLedger
 from ledger.model.entry import EMPTY, Head, Revocation, Sealed, head_after
 from ledger.model.tag import Tag
-from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Store
+from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Store, one_page
 
 
 class Rehearsal(Store):
@@ -55,8 +55,10 @@ class Rehearsal(Store):
         found: list[Sealed] = []
         if after < real:
             found = await self.beneath.read(ledger, after, min(limit, real - after), content=content)
-        start = max(after - real, 0)
-        return self._shown(ledger, found + self._added[ledger][start : start + limit - len(found)], content)
+        if after + len(found) >= real:  # where large contents end a page early, what was added does not follow
+            start = max(after - real, 0)
+            found += self._added[ledger][start : start + limit - len(found)]
+        return list(one_page(self._shown(ledger, found, content)))
 
     async def collect(self, ledger: str, after: int, limit: int = PAGE_ENTRIES) -> Collected:
         if ledger not in self._added:

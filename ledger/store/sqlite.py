@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import itertools
 import math
 import os
 import sqlite3
@@ -39,7 +40,7 @@ from ledger.errors import (
 from ledger.model.edges import edges_of
 from ledger.model.entry import EMPTY, Head, Record, Revocation, Sealed, head_after, open_envelope
 from ledger.model.tag import Tag
-from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Packing, Store, collected
+from ledger.store.base import PAGE_ENTRIES, Collected, NodeState, Packing, Store, collected, one_page
 
 APPLICATION_ID = 0x4C444752
 """Marks the file as ours ("LDGR"), so that a wrong path never gets our tables."""
@@ -209,8 +210,9 @@ class SqliteStore(Store):
         query = _READ.format(columns=_COLUMNS + ", e.content" * content)
 
         def rows(connection: sqlite3.Connection) -> list[Sealed]:
-            # All are fetched first: an entry that cannot be read would leave the query, and the file, open.
-            return [_sealed(*row) for row in connection.execute(query, (ledger, after, limit)).fetchall()]
+            # Closed whatever happens: an entry that cannot be read would leave the query, and the file, open.
+            with contextlib.closing(connection.execute(query, (ledger, after, limit))) as found:
+                return list(one_page(itertools.starmap(_sealed, found)))
 
         return await self._read(rows, [])
 

@@ -20,7 +20,7 @@ from ledger.model.entry import (
     open_envelopes,
 )
 from ledger.model.tag import Tag
-from ledger.store.base import NodeState, collected
+from ledger.store.base import PAGE_CHARS, NodeState, collected
 from ledger.testing.desk import Desk, StoreFactory
 from ledger.testing.laws.acts import Acts
 from ledger.testing.laws.answering import Idempotency
@@ -159,6 +159,15 @@ class StoreContract(_Place):
         assert await store.read(log.name, 8, 4, content=True) == entries[8:]
         assert await store.read(log.name, 10, 4) == []
         assert await store.read(log.name, 99, 4) == []
+
+    async def test_large_contents_end_a_page(self, log: Log) -> None:
+        """`read` with contents ends with the one that makes them too much at once; the next page goes on behind it."""
+        store, entries = await log.open(), log.entries(PAGE_CHARS // 1_000_000 + 4, content="x" * 1_000_000)
+        await store.append(log.name, EMPTY, entries)
+        first = await store.read(log.name, 0, content=True)
+        assert first == entries[: PAGE_CHARS // 1_000_000]
+        assert await store.read(log.name, len(first), content=True) == entries[len(first) :]
+        assert len(await store.read(log.name, 0)) == len(entries)
 
     async def test_picking(self, log: Log) -> None:
         """`pick` gives entries in the order asked, and leaves out numbers that do not exist."""
