@@ -19,7 +19,7 @@ from ledger.validity.lookup import KIND_NAMES
 from ledger.validity.oracle import Oracle
 from ledger.validity.requests import Requests
 from ledger.validity.resolve import name_of
-from ledger.validity.trail import Fact, Timeline, Trail
+from ledger.validity.trail import Fact, Standing, Timeline, Trail
 
 T = TypeVar("T")
 
@@ -39,6 +39,8 @@ def all_of(index: Index) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Fact):
         return dict(value), {place: list(was) for place, was in value.earlier.items() if was}
+    if isinstance(value, Standing):
+        return copy.deepcopy((dict(value), value.changes))
     if isinstance(value, Trail | Timeline | Requests):
         return {name: _plain(one) for name, one in vars(value).items()}
     if isinstance(value, array | bytearray):

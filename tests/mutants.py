@@ -67,8 +67,8 @@ MUTANTS = [
     Mutant(
         "5 withdrawing: one reinstatement lifts all",
         "ledger/validity/index.py",
-        "tuple(one for one in self.withdrawals.get(edition, ()) if one.seq not in lifts)",
-        "()",
+        "[one for one in container.get(place, ()) if one.seq in lifts]",
+        "list(container.get(place, ()))",
         MEMORY + "test_withdrawals_accumulate",
     ),
     Mutant(

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from histories import ALL_REFS, Author
+from test_kept_causes import belief, reinstate, revoke, support
 from test_properties import STEPS, game
 
 from ledger import Ledger
 from ledger.clock import SECOND, format_moment
+from ledger.model.entry import Entry
 from ledger.service import checkpoints
 from ledger.service.checkpoints import DIRECTORY
 from ledger.testing import ManualClock
 from ledger.validity.checkpoint import restored, snapshot
 from ledger.validity.index import Index
 from ledger.validity.past import Past
+from ledger.validity.trail import Standing
 from ledger.validity.verdicts import Reader
 
 UNSAID = {"memo", "causes", "_checked_floor", "_now", "_watched", "digest_texts", "rewinds"}
@@ -34,7 +38,9 @@ def told(index: Index) -> dict[str, object]:
     for name in ("timeline", "changes", "checks"):
         del held[name]  # their columns are there
     held["requests"] = sorted([*index.requests.recent.values(), *index.requests.entries])
-    for name in ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences"):
+    for name in ("withdrawals", "support_withdrawals", "superseded_by"):
+        held[f"{name}.changes"] = getattr(index, name).changes
+    for name in ("limits", "divergences"):
         held[f"{name}.earlier"] = getattr(index, name).earlier
     return held
 
@@ -74,6 +80,44 @@ def test_a_restored_index_is_the_index(block: int) -> None:
 
     for seed in range(block * 25, block * 25 + 25):
         asyncio.run(play(seed))
+
+
+def kept(value: object) -> int:
+    """How many objects something holds, each counted wherever it is held."""
+    held: list[object] = []
+    if isinstance(value, Standing):
+        held.append(value.changes)
+    if isinstance(value, dict):
+        held += value.values()
+    elif isinstance(value, list | tuple):
+        held += value
+    return 1 + sum(map(kept, held))
+
+
+@pytest.mark.parametrize("what", ["withdrawals", "withdrawals of support", "supersessions"])
+def test_what_comes_and_goes_on_one_thing_is_kept_once(what: str) -> None:
+    """Twice as many changes of one thing are twice as much, not four times: in bytes, and in objects."""
+    sizes: list[tuple[int, int]] = []
+    for changes in (400, 800):
+        index = Index()
+        for entry in about_one_thing(what, changes):
+            index.apply(entry)
+        size = sum(map(len, snapshot(index).parts()))
+        for held in (index, again(index)):
+            sizes.append((size, sum(map(kept, (held.withdrawals, held.support_withdrawals, held.superseded_by)))))
+    for fewer, more in zip(sizes[:2], sizes[2:], strict=True):
+        assert more[0] < 2.2 * fewer[0]
+        assert more[1] < 2.2 * fewer[1]
+
+
+def about_one_thing(what: str, changes: int) -> Iterator[Entry]:
+    """@1 and @3, support added to it: as many withdrawals or supersessions, then half of those lifted one by one."""
+    yield from (belief(1, "old"), belief(2, "new"), support(3, 1, 2))
+    target = 3 if what == "withdrawals of support" else 1
+    for seq in range(4, changes + 4):
+        yield belief(seq, "new", version=seq, supersedes=(1,)) if what == "supersessions" else revoke(seq, target)
+    for seq in range(4, changes // 2 + 4):
+        yield reinstate(changes + seq, target, seq)
 
 
 @pytest.fixture
@@ -176,10 +220,10 @@ def test_one_of_another_history_is_not_believed(
 
 def test_a_newer_format_is_named(written: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (path,) = folder.iterdir()
-    path.write_bytes(path.read_bytes().replace(b'"format":3', b'"format":4', 1))
+    path.write_bytes(path.read_bytes().replace(b'"format":4', b'"format":5', 1))
     with Ledger.open(written) as ledger:
         assert read_from_the_log(ledger) == 40
-    assert "format 4" in caplog.text
+    assert "format 5" in caplog.text
 
 
 def test_the_clock_of_who_wrote_it_is_his_alone(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger.clock import SECOND
 from ledger.model.canonical import digest_of
-from ledger.model.entry import Belief, Reinstatement, Revocation
+from ledger.model.entry import Belief, Justification, Reinstatement, Revocation
 from ledger.validity.index import Index
 from ledger.validity.verdicts import Reader
 
@@ -15,12 +15,23 @@ def belief(seq: int, key: str, **more: object) -> Belief:
     return Belief(seq=seq, batch=seq, recorded_at_us=seq * SECOND, key=key, digest=DIGEST, **more)  # type: ignore[arg-type]
 
 
-def revoke(seq: int, target: int) -> Revocation:
-    return Revocation(seq=seq, batch=seq, recorded_at_us=seq * SECOND, targets=(target,))
+def support(seq: int, target: int, premise: int) -> Justification:
+    return Justification(
+        seq=seq,
+        batch=seq,
+        recorded_at_us=seq * SECOND,
+        targets=(target,),
+        observed=(DIGEST,),
+        because=((premise,),),
+    )
 
 
-def reinstate(seq: int, target: int, lifts: int) -> Reinstatement:
-    return Reinstatement(seq=seq, batch=seq, recorded_at_us=seq * SECOND, targets=(target,), lifts=(lifts,))
+def revoke(seq: int, target: int, mode: str = "revoked") -> Revocation:
+    return Revocation(seq=seq, batch=seq, recorded_at_us=seq * SECOND, targets=(target,), mode=mode)  # type: ignore[arg-type]
+
+
+def reinstate(seq: int, target: int, *lifts: int) -> Reinstatement:
+    return Reinstatement(seq=seq, batch=seq, recorded_at_us=seq * SECOND, targets=(target,), lifts=lifts)
 
 
 def cause(index: Index, seq: int) -> int:

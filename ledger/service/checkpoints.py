@@ -24,7 +24,7 @@ from ledger.store.base import Store
 from ledger.validity.checkpoint import Snapshot, restored
 from ledger.validity.index import Index
 
-FORMAT = 3
+FORMAT = 4
 ENTRIES_MIN = 10_000
 """What a shorter log would save is less than what a file costs."""
 

@@ -44,15 +44,16 @@ class _Form(msgspec.Struct):
     acted_us: dict[int, int]
     timers: list[tuple[int, int]]
     due: set[int]
-    withdrawals: _Rare[tuple[Withdrawal, ...]]
-    support_withdrawals: _Rare[tuple[Withdrawal, ...]]
-    superseded_by: _Rare[tuple[Supersession, ...]]
+    withdrawals: dict[int, list[tuple[int, Withdrawal, bool]]]  # the changes of a `Standing`: what stands, they tell
+    support_withdrawals: dict[int, list[tuple[int, Withdrawal, bool]]]
+    superseded_by: dict[int, list[tuple[int, Supersession, bool]]]
     limits: _Rare[Limit]
     divergences: _Rare[Divergence]
 
 
 _DICTS = ("added", "supersedes", "noted", "condemned", "acted_us")
-_FACTS = ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences")
+_STANDING = ("withdrawals", "support_withdrawals", "superseded_by")
+_FACTS = ("limits", "divergences")
 
 
 class Snapshot(NamedTuple):
@@ -81,6 +82,7 @@ def snapshot(index: Index) -> Snapshot:
         timers=index.timers.copy(),
         due=index.due.copy(),
         **{name: getattr(index, name).copy() for name in _DICTS},
+        **{name: _copied(getattr(index, name).changes) for name in _STANDING},
         **{name: _rare(getattr(index, name)) for name in _FACTS},
     )
     return Snapshot(form, list(columns.values()))
@@ -110,6 +112,8 @@ def restored(form: bytes, columns: memoryview) -> Index:
     index.due |= said.due
     for name in _DICTS:
         getattr(index, name).update(getattr(said, name))
+    for name in _STANDING:
+        getattr(index, name).fill(getattr(said, name))
     for name in _FACTS:
         fact, rare = getattr(index, name), getattr(said, name)
         fact.update(rare.now)
@@ -124,8 +128,12 @@ def _columns(index: Index) -> dict[str, array[int] | bytearray]:
 
 
 def _rare(fact: Fact[Any]) -> Any:
+    return _Rare(dict(fact), _copied(fact.earlier))
+
+
+def _copied(growing: dict[int, list[Any]]) -> Any:
     # The lists grow in place.
-    return _Rare(dict(fact), {place: list(before) for place, before in fact.earlier.items()})
+    return {place: each.copy() for place, each in growing.items()}
 
 
 def _fill(column: array[int] | bytearray, data: memoryview) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
@@ -53,7 +53,7 @@ from ledger.validity.lookup import (
 )
 from ledger.validity.requests import Requests
 from ledger.validity.texts import DigestTexts
-from ledger.validity.trail import WIDE, Fact, Timeline, Trail
+from ledger.validity.trail import WIDE, Dated, Fact, Standing, Timeline, Trail
 
 VALID = 1 << 7
 """Beside the flags of an edition, in the trail of its states."""
@@ -177,10 +177,10 @@ class Index(Lookup):
         )
 
         # Rare facts.
-        self.withdrawals: Fact[tuple[Withdrawal, ...]] = Fact()  # standing, by edition
-        self.support_withdrawals: Fact[tuple[Withdrawal, ...]] = Fact()  # standing, by added entry
+        self.withdrawals: Standing[Withdrawal] = Standing()  # by edition
+        self.support_withdrawals: Standing[Withdrawal] = Standing()  # by added entry
         self.added: dict[int, tuple[int, int]] = {}  # added entry -> its rows of justifications, from and to
-        self.superseded_by: Fact[tuple[Supersession, ...]] = Fact()  # by key, those not lifted
+        self.superseded_by: Standing[Supersession] = Standing()  # by key, those not lifted
         self.supersedes: dict[int, tuple[int, ...]] = {}  # by edition, all keys it ever named
         self.limits: Fact[Limit] = Fact()
         self.noted: dict[int, bool] = {}  # expiries in the log
@@ -267,6 +267,9 @@ class Index(Lookup):
         for container, place, old in reversed(self._journal[kept:]):
             if container is self.timers:
                 heapq.heappush(self.timers, place)
+                continue
+            if type(container) is Standing:
+                container.undo(place)
                 continue
             if type(place) is list:
                 if old is _MISSING:
@@ -380,6 +383,20 @@ class Index(Lookup):
             if self._journal is not None:
                 self._journal.append((container, place, container[place]))
             del container[place]
+
+    def _add(self, container: Standing[Dated], place: int, one: Dated) -> None:
+        container.add(place, one, self._moment())
+        if self._journal is not None:
+            self._journal.append((container, place, None))
+
+    def _lift_from(self, container: Standing[Any], place: int, lifts: Collection[int]) -> bool:
+        """Lift what these entries brought to a place; whether there was any."""
+        lifted = [one for one in container.get(place, ()) if one.seq in lifts]
+        for one in lifted:
+            container.lift(place, one, self._moment())
+            if self._journal is not None:
+                self._journal.append((container, place, None))
+        return bool(lifted)
 
     def _moment(self) -> int:
         """The moment of the timeline that what changes now belongs to."""
@@ -573,7 +590,7 @@ class Index(Lookup):
                     self._withdraw(target, Withdrawal(entry.seq, MODE_FLAGS[entry.mode], entry.moment_us))
             case Reinstatement():
                 self._append_event(entry)
-                self._lift(entry.targets[0], entry.lifts)
+                self._lift(entry.targets[0], set(entry.lifts))
             case Attempt():
                 self._append_event(entry)
                 for contradicted, observed in zip(entry.contradicts, entry.observed, strict=False):
@@ -665,7 +682,7 @@ class Index(Lookup):
         """A new edition, with its support, superseding the older ones of its key."""
         edition = len(self.flags)
         older = self.youngest[key] if key != NONE else edition
-        overtaken = key in self.superseded_by and bool(self.effective_supersessions(key))
+        overtaken = key in self.superseded_by and any(self.effective_supersessions(key))
         self.key_of.append(key)
         self.birth.append(record.seq)
         self.newest.append(record.seq)
@@ -731,36 +748,34 @@ class Index(Lookup):
 
     def _withdraw(self, target: int, withdrawal: Withdrawal) -> None:
         if target in self.added:
-            self._set_support_withdrawals(target, (*self.support_withdrawals.get(target, ()), withdrawal))
+            stood = target not in self.support_withdrawals
+            self._add(self.support_withdrawals, target, withdrawal)
+            if stood:
+                self._count_support(target, -1)
         else:
             edition = self.edition[target]
-            self._set_withdrawals(edition, (*self.withdrawals.get(edition, ()), withdrawal))
+            self._add(self.withdrawals, edition, withdrawal)
+            self._set_withdrawn(edition, self.flags[edition] | withdrawal.flag)
 
-    def _lift(self, target: int, lifts: tuple[int, ...]) -> None:
+    def _lift(self, target: int, lifts: Collection[int]) -> None:
         self.unsettle_causes(self.upto)
         if target in self.added:
-            self._set_support_withdrawals(
-                target, tuple(one for one in self.support_withdrawals.get(target, ()) if one.seq not in lifts)
-            )
+            if self._lift_from(self.support_withdrawals, target, lifts) and target not in self.support_withdrawals:
+                self._count_support(target, 1)
             return
         edition = self.edition[target]
-        self._set_withdrawals(edition, tuple(one for one in self.withdrawals.get(edition, ()) if one.seq not in lifts))
+        if self._lift_from(self.withdrawals, edition, lifts):
+            flags = self.flags[edition] & ~WITHDRAWN
+            for withdrawal in self.withdrawals.get(edition, ()):
+                flags |= withdrawal.flag
+            self._set_withdrawn(edition, flags)
         key = self.key_of[edition]
-        found = self.superseded_by.get(key, ())
-        kept = tuple(one for one in found if one.seq not in lifts)
-        if len(kept) < len(found):
-            self._put(self.superseded_by, key, kept)
+        if self._lift_from(self.superseded_by, key, lifts):
             self._settle_supersession(key)
 
-    def _set_withdrawals(self, edition: int, standing: tuple[Withdrawal, ...]) -> None:
-        if standing:
-            self._put(self.withdrawals, edition, standing)
-        else:
-            self._drop(self.withdrawals, edition)
+    def _set_withdrawn(self, edition: int, after: int) -> None:
+        """Set the flags of an edition of which a withdrawal came or was lifted."""
         before = self.flags[edition]
-        after = before & ~WITHDRAWN
-        for withdrawal in standing:
-            after |= withdrawal.flag
         if after == before:
             return
         if not self.valid[edition] or (before ^ after) & WRONG_FROM_BIRTH:
@@ -780,19 +795,13 @@ class Index(Lookup):
             for superseded in self.supersedes.get(edition, ()):
                 self._settle_supersession(superseded)
 
-    def _set_support_withdrawals(self, entry: int, standing: tuple[Withdrawal, ...]) -> None:
-        before = bool(self.support_withdrawals.get(entry))
-        if standing:
-            self._put(self.support_withdrawals, entry, standing)
-        else:
-            self._drop(self.support_withdrawals, entry)
-        if before == bool(standing):
-            return
+    def _count_support(self, entry: int, step: int) -> None:
+        """Count the justifications of an added entry that have no fallen premise in (1) or out (-1)."""
         self.unsettle_causes(self.upto)
         first, last = self.added[entry]
         edition = self.supports[first]
         intact = sum(not self.fallen[row] for row in range(first, last))
-        self._put(self.standing, edition, self.standing[edition] + (-intact if standing else intact))
+        self._put(self.standing, edition, self.standing[edition] + step * intact)
         self._settle(edition)
 
     # -- superseding --------------------------------------------------------------------------------------------------
@@ -801,7 +810,7 @@ class Index(Lookup):
         for target in targets:
             key = self.key_of[self.edition[target]]
             self._note_event(self.edition[target], seq)
-            self._put(self.superseded_by, key, (*self.superseded_by.get(key, ()), Supersession(seq, edition)))
+            self._add(self.superseded_by, key, Supersession(seq, edition))
             self._put(self.supersedes, edition, (*self.supersedes.get(edition, ()), key))
             self._settle_supersession(key)
 
@@ -817,7 +826,7 @@ class Index(Lookup):
     def _settle_supersession(self, key: int, oldest: int | None = None) -> None:
         """Set SUPERSEDED on a key's editions, back to `oldest` (default: the current one; older ones stay so)."""
         current = self.current[key]
-        overtaken = bool(self.effective_supersessions(key))
+        overtaken = any(self.effective_supersessions(key))
         stop = current if oldest is None else oldest
         for edition in self.editions(key):
             self._set_flag(edition, SUPERSEDED, overtaken or edition < current)

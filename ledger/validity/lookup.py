@@ -6,7 +6,7 @@ As of now that is `Index`, as of then `Past`: whoever reads is handed one of the
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, overload
 
 from ledger.model.entry import KINDS
@@ -135,10 +135,10 @@ class Lookup:
     newest_of_key: Column  # newest version
 
     # Rare facts.
-    withdrawals: Rare[tuple[Withdrawal, ...]]  # standing, by edition
-    support_withdrawals: Rare[tuple[Withdrawal, ...]]  # standing, by added entry
+    withdrawals: Rare[Sequence[Withdrawal]]  # standing, by edition
+    support_withdrawals: Rare[Sequence[Withdrawal]]  # standing, by added entry
     added: dict[int, tuple[int, int]]  # added entry -> its rows of justifications, from and to
-    superseded_by: Rare[tuple[Supersession, ...]]  # by key, those not lifted
+    superseded_by: Rare[Sequence[Supersession]]  # by key, those not lifted
     limits: Rare[Limit]  # by edition
     divergences: Rare[Divergence]
     acted_us: dict[int, int]  # by mutation's edition, when it was executed
@@ -219,10 +219,11 @@ class Lookup:
     def is_record(self, seq: int) -> bool:
         return self.subject[seq] == seq and seq not in self.added
 
-    def effective_supersessions(self, key: int) -> list[Supersession]:
-        """Supersessions of a key that count: not lifted, and not by an edition wrong from birth."""
-        found = self.superseded_by.get(key)
-        return [one for one in found if not self.flags[one.edition] & WRONG_FROM_BIRTH] if found else []
+    def effective_supersessions(self, key: int) -> Iterator[Supersession]:
+        """Supersessions of a key that count, newest first: not lifted, and not by an edition wrong from birth."""
+        for one in reversed(self.superseded_by.get(key, ())):
+            if not self.flags[one.edition] & WRONG_FROM_BIRTH:
+                yield one
 
     def fell_with(self, edition: int) -> int:
         """The entry that felled an edition which lies with its support, if that must be its cause; 0: look for it."""
@@ -272,7 +273,7 @@ class Lookup:
         """Rows of the justifications that stand."""
         return [row for row in self.justifications(edition) if not self.fallen[row] and not self.withdrawn_support(row)]
 
-    def withdrawn_support(self, justification: int) -> tuple[Withdrawal, ...]:
+    def withdrawn_support(self, justification: int) -> Sequence[Withdrawal]:
         """Standing withdrawals of an added justification."""
         return self.support_withdrawals.get(self.entry_of[justification], ()) if self.support_withdrawals else ()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ledger.validity.index import VALID, Index
 from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH, Column, Lookup
-from ledger.validity.trail import Fact, Trail
+from ledger.validity.trail import Fact, Standing, Trail
 
 _UNCHANGING = (
     *("kind", "subject", "edition", "version", "previous", "digest", "key_of", "birth", "older"),
@@ -142,7 +142,7 @@ class Past(Lookup):
 
 
 def _facts(past: Past, name: str) -> _Then:
-    fact: Fact[Any] = getattr(past.today, name)
+    fact: Fact[Any] | Standing[Any] = getattr(past.today, name)
     moments = past._moments
     return _Then(lambda place: fact.was(place, moments))
 

@@ -1,16 +1,20 @@
 """What was before: the earlier values of whatever changes, so that a past moment is looked up and never replayed.
 
 Where the log of changes stood at each moment is told by `Timeline`; what stood at a place then, by `Trail` (numbers, in
-columns) and `Fact` (rare things, in a dict). All grow with the changes, and are cut when changes are undone.
+columns), `Fact` (rare things, in a dict) and `Standing` (those of which several stand at a place). All grow with the
+changes, and are cut when changes are undone.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
-from typing import Generic, TypeVar
+from bisect import bisect_left, bisect_right, insort
+from operator import itemgetter
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+Dated = TypeVar("Dated", bound=tuple[Any, ...])
+"""What begins with the entry that brought it."""
 
 NONE = -1
 
@@ -88,6 +92,60 @@ class Fact(dict[int, T], Generic[T]):
             if moment >= moments:
                 return before
         return super().get(place)
+
+
+class Standing(dict[int, list[Dated]], Generic[Dated]):
+    """Of each place what stands there, in the order it came. It comes and goes one by one, and what is gone stays so.
+
+    Only what came and what went is written down, so that this grows with the changes, however much stands. It changes
+    by `Index._add`, `_lift_from` and `rollback` alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes: dict[int, list[tuple[int, Dated, bool]]] = {}  # the moment, what, and whether it came
+
+    def add(self, place: int, one: Dated, moment: int) -> None:
+        self.setdefault(place, []).append(one)
+        self.changes.setdefault(place, []).append((moment, one, True))
+
+    def lift(self, place: int, one: Dated, moment: int) -> None:
+        self._remove(place, one)
+        self.changes[place].append((moment, one, False))
+
+    def undo(self, place: int) -> None:
+        """Undo the latest change."""
+        changes = self.changes[place]
+        _, one, came = changes.pop()
+        if not changes:
+            del self.changes[place]
+        if came:
+            self._remove(place, one)
+        else:
+            insort(self.setdefault(place, []), one)
+
+    def was(self, place: int, moments: int) -> list[Dated] | None:
+        """What stood at a place when so many moments had been."""
+        changes = self.changes.get(place, [])
+        upto = bisect_left(changes, moments, key=itemgetter(0))
+        return self.get(place) if upto == len(changes) else _left(changes[:upto])
+
+    def fill(self, changes: dict[int, list[tuple[int, Dated, bool]]]) -> None:
+        """Make all these changes, where none were made."""
+        self.changes.update(changes)
+        self.update({place: left for place, each in changes.items() if (left := _left(each))})
+
+    def _remove(self, place: int, one: Dated) -> None:
+        standing = self[place]
+        del standing[bisect_left(standing, one)]
+        if not standing:
+            del self[place]
+
+
+def _left(changes: list[tuple[int, Dated, bool]]) -> list[Dated]:
+    """What came and has not gone."""
+    gone = {one for _, one, came in changes if not came}
+    return [one for _, one, came in changes if came and one not in gone]
 
 
 class Timeline:

@@ -287,9 +287,9 @@ class Reader:
         index = self.index
         while index.key_of[edition] != NONE:
             key = index.key_of[edition]
-            others = index.effective_supersessions(key)
-            if others:
-                edition = max(others).edition
+            latest = next(index.effective_supersessions(key), None)
+            if latest is not None:
+                edition = latest.edition
             elif index.current[key] > edition:
                 edition = index.current[key]
             else:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ledger.validity.bulk import numbers, put_back
 from ledger.validity.lookup import NONE, Withdrawal
-from ledger.validity.trail import Fact, Trail
+from ledger.validity.trail import Standing, Trail
 
 Rows = npt.NDArray[np.int32]
 
@@ -38,7 +38,7 @@ class Columns(Protocol):
     first_use: array[int]
     leans: array[int]
     next_use: array[int]
-    support_withdrawals: Fact[tuple[Withdrawal, ...]]
+    support_withdrawals: Standing[Withdrawal]
     changes: Trail
     dirty: dict[int, int] | None
 
