@@ -18,6 +18,9 @@ import pytest
 import yaml
 from neo4j_server import free_port
 
+from ledger.service.committer import UNAVAILABLE_AFTER_S
+from ledger.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[1]
 STARTS_WITHIN_S = 60
 
@@ -133,9 +136,12 @@ def test_compose_waits_for_health_and_listens_on_this_machine_alone(compose: dic
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
 
 
-def test_compose_sets_only_settings_there_are(compose: dict[str, Any]) -> None:
-    from ledger.settings import Settings
+def test_compose_does_not_kill_before_all_is_answered_and_committed(compose: dict[str, Any]) -> None:
+    grace_s = float(compose["services"]["ledger"]["stop_grace_period"].removesuffix("s"))
+    assert grace_s > Settings().drain_s + UNAVAILABLE_AFTER_S
 
+
+def test_compose_sets_only_settings_there_are(compose: dict[str, Any]) -> None:
     known = {f"LEDGER_{name.upper()}" for name in Settings.model_fields}
     known |= {"LEDGER_NEO4J_USER", "LEDGER_NEO4J_PASSWORD"}
     image = {part.split("=", 1)[0] for part in shlex.split(last_stage()["ENV"])}
