@@ -25,7 +25,7 @@ from ledger.validity.past import Past
 from ledger.validity.trail import Standing
 from ledger.validity.verdicts import Reader
 
-UNSAID = {"memo", "causes", "_checked_floor", "_now", "_watched", "digest_texts", "rewinds"}
+UNSAID = {"memo", "causes", "_checked_floor", "_now", "_watched", "digest_texts", "rewinds", "rolls"}
 """What is made anew when it is wanted."""
 
 

@@ -31,7 +31,7 @@ from ledger.errors import (
 from ledger.model.command import RecordCommand, ReinstateCommand, RevokeCommand
 from ledger.model.reference import entry_number
 from ledger.validity.index import Index
-from ledger.validity.lookup import CONDEMNING, DEPENDENCY, ERASED, KIND_CODES, KIND_NAMES, NONE
+from ledger.validity.lookup import DEPENDENCY, ERASED, KIND_CODES, KIND_NAMES, NONE
 from ledger.validity.resolve import name_of, record_named, resolve
 
 Premises = tuple[int, ...]
@@ -99,12 +99,8 @@ def check_kind(index: Index, key: int, command: RecordCommand) -> None:
 
 def condemned_version(index: Index, key: int, digest: bytes) -> int:
     """Law 3: the newest version with this content that is wrong from birth, quarantined or erased; 0 if none is."""
-    if not index.condemned.get(key):
-        return 0
-    for seq in index.versions(key):
-        if index.flags[index.edition[seq]] & CONDEMNING and index.digest_at(seq) == digest:
-            return seq
-    return 0
+    found = index.condemned.get((key, digest))
+    return found.newest if found else 0
 
 
 def contradicted_version(index: Index, current: int, digest: bytes) -> int:
@@ -135,10 +131,20 @@ def check_amendment(index: Index, current: int, because: list[Premises]) -> None
 
 def new_support(index: Index, edition: int, because: list[Premises]) -> list[Premises]:
     """Law 2: the justifications equal, by editions, to none this edition ever had."""
-    if not because:
-        return []
-    had = {frozenset(index.premises(row)) for row in index.justifications(edition)}
-    return [premises for premises in because if editions_of(index, premises) not in had]
+    return [premises for premises in because if not _had(index, edition, editions_of(index, premises))]
+
+
+def _had(index: Index, edition: int, rests_on: frozenset[int]) -> bool:
+    """Whether this edition ever had a justification by these editions.
+
+    That is among its own, and among those that lean on each of these: the shortest of these chains is walked.
+    """
+    chains = (index.justifications(edition), *map(index.uses, rests_on))
+    return any(
+        index.supports[row] == edition and frozenset(index.premises(row)) == rests_on
+        for rows in zip(*chains, strict=False)
+        for row in rows
+    )
 
 
 def new_supersessions(index: Index, edition: int, supersedes: tuple[int, ...]) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from msgspec import UNSET
 from ledger.model.entry import Entry
 from ledger.validity.bulk import Numbers, at_or, extend, numbers
 from ledger.validity.index import VALID, Index
-from ledger.validity.lookup import MUTATION, NONE, SUPERSEDED
+from ledger.validity.lookup import CONDEMNING, MUTATION, NONE, SUPERSEDED
 from ledger.validity.runs import RECORD_CODES, Run
 from ledger.validity.wide import note
 
@@ -269,6 +269,9 @@ def _amend(run: Run) -> None:
     numbers(index.checked_us)[edition] = run.moment_us[places]
     numbers(index.checked_by)[edition] = run.seqs[places]
     numbers(index.newest)[edition] = run.seqs[places]
+    condemned = places[numbers(index.flags)[edition] & CONDEMNING != 0]
+    for key, seq in zip(run.key[condemned].tolist(), run.seqs[condemned].tolist(), strict=True):
+        index.condemn(key, seq)
     if index.dirty is not None:
         for one, since in zip(edition.tolist(), newest.tolist(), strict=True):
             index.mark_dirty(one, since)

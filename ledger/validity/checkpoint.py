@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from ledger.model.entry import Head
-from ledger.validity.index import Index
+from ledger.validity.index import Condemned, Index
 from ledger.validity.lookup import Divergence, Limit, Supersession, Withdrawal
 from ledger.validity.trail import Fact
 
@@ -40,7 +40,7 @@ class _Form(msgspec.Struct):
     added: dict[int, tuple[int, int]]
     supersedes: dict[int, tuple[int, ...]]
     noted: dict[int, bool]
-    condemned: dict[int, int]
+    condemned: dict[tuple[int, bytes], Condemned]
     acted_us: dict[int, int]
     timers: list[tuple[int, int]]
     due: set[int]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -52,6 +53,7 @@ from ledger.validity.lookup import (
     Withdrawal,
 )
 from ledger.validity.requests import Requests
+from ledger.validity.rolls import Rolls
 from ledger.validity.texts import DigestTexts
 from ledger.validity.trail import WIDE, Dated, Fact, Standing, Timeline, Trail
 
@@ -76,6 +78,13 @@ class Savepoint(NamedTuple):
     checks: int
     unsettled: int
     causes: dict[int, int]
+
+
+class Condemned(NamedTuple):
+    """How many versions with one content are condemned (law 3), and the newest of them."""
+
+    versions: int
+    newest: int
 
 
 class Index(Lookup):
@@ -168,6 +177,8 @@ class Index(Lookup):
         self.current: array[int] = array("i")  # latest-born edition not wrong from birth; NONE: all are
         self.newest_of_key: array[int] = array("i")  # newest version
 
+        self.rolls = Rolls(self.newest_of_key, self.previous, self.digest)
+
         self._key_columns: tuple[Any, ...] = (
             self.key_names,
             self.key_kind,
@@ -185,7 +196,7 @@ class Index(Lookup):
         self.limits: Fact[Limit] = Fact()
         self.noted: dict[int, bool] = {}  # expiries in the log
         self.divergences: Fact[Divergence] = Fact()
-        self.condemned: dict[int, int] = {}  # by key, how many of its editions are
+        self.condemned: dict[tuple[int, bytes], Condemned] = {}  # by key and digest
         self.acted_us: dict[int, int] = {}  # by mutation's edition, when it was executed
         self.requests = Requests()
 
@@ -349,6 +360,7 @@ class Index(Lookup):
         justifications = _rows_before(entries, self.entry_of)
         edges, keys = self.edges_from[justifications], _rows_before(entries, self.newest_of_key)
         self.digest_texts.forget(entries)
+        self.rolls.forget(entries)
         for edge in range(len(self.next_use) - 1, edges - 1, -1):
             self.first_use[self.premise[edge]] = self.next_use[edge]
         while len(self.keys) > keys:  # in the order of their rows
@@ -651,6 +663,8 @@ class Index(Lookup):
             self.edition.append(edition)
             self.mark_dirty(edition, self.newest[edition])
             self._put(self.newest, edition, seq)
+            if self.flags[edition] & CONDEMNING:
+                self.condemn(key, seq)
             self._mark_checked(edition, record)
             divergence = self.divergences.get(edition)
             if divergence is not None and divergence.observed == digest:
@@ -786,14 +800,34 @@ class Index(Lookup):
         self._settle(edition, noted=True)
         key = self.key_of[edition]
         if key != NONE and bool(before & CONDEMNING) != bool(after & CONDEMNING):
-            count = self.condemned.get(key, 0) + (1 if after & CONDEMNING else -1)
-            self._put(self.condemned, key, count)
+            if after & CONDEMNING:
+                for seq in self.versions_of_edition(edition):
+                    self.condemn(key, seq)
+            else:
+                self._absolve(key, edition)
         if (before ^ after) & WRONG_FROM_BIRTH:
             # Supersession by what is wrong from birth does not count: what this edition superseded comes back, or goes.
             if key != NONE:
                 self._settle_current(key)
             for superseded in self.supersedes.get(edition, ()):
                 self._settle_supersession(superseded)
+
+    def condemn(self, key: int, seq: int) -> None:
+        """The content of a version is condemned by now."""
+        place = key, self.digest_at(seq)
+        count, newest = self.condemned.get(place, (0, 0))
+        self._put(self.condemned, place, Condemned(count + 1, max(newest, seq)))
+
+    def _absolve(self, key: int, edition: int) -> None:
+        """What this edition says is not condemned by it any more, but may be by others."""
+        for digest, lifted in Counter(map(self.digest_at, self.versions_of_edition(edition))).items():
+            count, newest = self.condemned[key, digest]
+            if count == lifted:
+                self._drop(self.condemned, (key, digest))
+                continue
+            while self.digest_at(newest) != digest or not self.flags[self.edition[newest]] & CONDEMNING:
+                newest = self.previous[newest]
+            self._put(self.condemned, (key, digest), Condemned(count - lifted, newest))
 
     def _count_support(self, entry: int, step: int) -> None:
         """Count the justifications of an added entry that have no fallen premise in (1) or out (-1)."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, overload
 
 from ledger.model.entry import KINDS
 from ledger.model.verdict import STALE_REASONS
+from ledger.validity.rolls import Rolls
 
 # One bit for each reason an edition can have of its own, in the order of the contract: the lowest bit is the reason.
 ERASED, WRONG_FROM_BIRTH, QUARANTINED, REVOKED, SUPERSEDED, EXPIRED, DIVERGED = (1 << bit for bit in range(7))
@@ -133,6 +134,7 @@ class Lookup:
     youngest: Column  # latest-born edition
     current: Column  # latest-born edition not wrong from birth; NONE: all are
     newest_of_key: Column  # newest version
+    rolls: Rolls  # of today: versions that came later are in them
 
     # Rare facts.
     withdrawals: Rare[Sequence[Withdrawal]]  # standing, by edition

@@ -14,12 +14,13 @@ from typing import Any
 
 from ledger.validity.index import VALID, Index
 from ledger.validity.lookup import NONE, WRONG_FROM_BIRTH, Column, Lookup
+from ledger.validity.rolls import FEW
 from ledger.validity.trail import Fact, Standing, Trail
 
 _UNCHANGING = (
     *("kind", "subject", "edition", "version", "previous", "digest", "key_of", "birth", "older"),
     *("supports", "entry_of", "next_justification", "edges_from", "premise", "leans", "next_use"),
-    *("event_entry", "next_event", "key_names", "key_kind", "added"),
+    *("event_entry", "next_event", "key_names", "key_kind", "added", "rolls"),
 )
 _CHANGING_FACTS = ("withdrawals", "support_withdrawals", "superseded_by", "limits", "divergences")
 
@@ -95,14 +96,19 @@ class Past(Lookup):
 
     def _newest(self, edition: int) -> int:
         seq = self.today.newest[edition]
-        while seq > self.upto or self.edition[seq] != edition:
+        if seq > self.upto:
+            seq = self._newest_of_key(self.key_of[edition])  # its own amendments came since
+        while self.edition[seq] != edition:
             seq = self.previous[seq]
         return seq
 
     def _newest_of_key(self, key: int) -> int:
-        seq = self.today.newest_of_key[key]
-        while seq > self.upto:
-            seq = self.previous[seq]
+        seq, upto, previous, left = self.today.newest_of_key[key], self.upto, self.previous, FEW
+        while seq > upto:
+            if not left:
+                return self.rolls.of(key).newest(upto)
+            seq = previous[seq]
+            left -= 1
         return seq
 
     def _younger(self, edition: int) -> int:
@@ -110,7 +116,21 @@ class Past(Lookup):
         return younger if younger != NONE and self.birth[younger] <= self.upto else NONE
 
     def _youngest(self, key: int) -> int:
-        return self._known(self.today.youngest[key], self.older, self.birth)
+        edition, birth, upto, left = self.today.youngest[key], self.birth, self.upto, FEW
+        while edition != NONE and birth[edition] > upto:
+            if not left:
+                return self._youngest_long_ago(key)
+            edition = self.older[edition]
+            left -= 1
+        return edition
+
+    def _youngest_long_ago(self, key: int) -> int:
+        """From the newest version of then on: that is mostly one of it."""
+        seq = self._newest_of_key(key)
+        edition = self.edition[seq] if seq else NONE
+        while edition != NONE and (younger := self._younger(edition)) != NONE:
+            edition = younger
+        return edition
 
     def _current(self, key: int) -> int:
         edition = self._youngest(key)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from bisect import bisect_left
+from itertools import islice
 
 from ledger.errors import Ambiguous, NotFound
 from ledger.model.reference import Reference, parse_reference
 from ledger.validity.lookup import NONE, Lookup
+from ledger.validity.rolls import FEW
 
 _SUGGEST_AMONG_MAX = 20_000
 """Beyond this many keys, looking for a near one would take longer than the answer is worth."""
@@ -53,31 +56,46 @@ def _resolve_entry(index: Lookup, seq: int) -> int:
 
 
 def _resolve_version(index: Lookup, key: int, reference: Reference) -> int:
-    newest = index.version[index.newest_of_key[key]]
-    if 1 <= (reference.version or 0) <= newest:
+    wanted, newest = reference.version or 0, index.version[index.newest_of_key[key]]
+    if 1 <= wanted <= newest - FEW:
+        seqs = index.rolls.of(key).seqs
+        seq = seqs[bisect_left(seqs, wanted, hi=len(seqs) - 1, key=index.version.__getitem__)]
+        if index.version[seq] == wanted:
+            return seq
+    elif 1 <= wanted <= newest:
         for seq in index.versions(key):
-            if index.version[seq] == reference.version:
+            if index.version[seq] == wanted:
                 return seq
     raise NotFound(f"{reference.key!r} has versions 1 to {newest}, not {reference.version}", ref=reference.text)
 
 
 def _resolve_digest(index: Lookup, key: int, reference: Reference) -> int:
     wanted = reference.digest or ""
-    found = 0
-    for seq in index.versions(key):
-        if not index.digest_at(seq).hex().startswith(wanted):
-            continue
-        if len(wanted) == 64:
-            return seq
-        if found and index.digest_at(seq) != index.digest_at(found):
-            raise Ambiguous(
-                f"{reference.text!r} fits several contents of {reference.key!r}; give more digits",
-                ref=reference.text,
-            )
-        found = found or seq
+    found = _contents(index, key, wanted)
     if not found:
         raise NotFound(f"{reference.key!r} never had a content with digest {wanted}", ref=reference.text)
-    return found
+    if len(found) > 1:
+        raise Ambiguous(
+            f"{reference.text!r} fits several contents of {reference.key!r}; give more digits",
+            ref=reference.text,
+        )
+    return found[0]
+
+
+def _contents(index: Lookup, key: int, begins: str) -> list[int]:
+    """The newest version of each content of a key whose digest begins so."""
+    if key not in index.rolls:
+        versions = index.versions(key)
+        found: dict[bytes, int] = {}
+        for seq in islice(versions, FEW):
+            digest = index.digest_at(seq)
+            if digest.hex().startswith(begins):
+                found.setdefault(digest, seq)
+                if len(begins) == 64:
+                    return [seq]
+        if not next(versions, 0):
+            return list(found.values())
+    return index.rolls.of(key).with_digest(begins, index.upto)
 
 
 def _nearest(index: Lookup, key: str) -> str:
