@@ -212,6 +212,26 @@ def test_large_contents_come_in_several_answers(both: Both) -> None:
     assert len(both.agree("entries", key_prefix="large/")) == 20
 
 
+def test_a_long_history_comes_in_several_answers(both: Both) -> None:
+    """An answer ends with contents that are too large together, and at the limit asked for."""
+    for number in range(12):
+        both.client.record("belief", f"{number}{'x' * 1_000_000}", key="large")
+
+    def answered(ref: str, **more: int) -> dict[str, Any]:
+        found: dict[str, Any] = httpx.get(
+            f"{both.address}/v1/ledgers/main/history", params={"ref": ref, **more}, timeout=30
+        ).json()
+        return found
+
+    first = answered("large")
+    ids = [entry["id"] for entry in first["entries"]]
+    assert (len(ids), first["more"], first["editions"]["count"]) == (9, True, 12)
+    rest = answered("large", after=first["entries"][-1]["seq"])
+    assert (len(rest["entries"]), "more" in rest) == (3, False)
+    assert [entry["id"] for entry in answered("large", limit=2)["entries"]] == ids[:2]
+    assert len(both.agree("history", "large")) == 12
+
+
 def test_exports(both: Both) -> None:
     assert len(both.agree("export")) == 14
     assert len(both.agree("export", entries=True)) == 14

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query
+from msgspec.structs import replace
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
@@ -78,6 +79,11 @@ class OfOne(AsOf):
 
 class Why(OfOne):
     max_age_s: MaxAge = None
+
+
+class About(OfOne):
+    after: Annotated[int, Field(ge=0, description="Only entries after this number.")] = 0
+    limit: Annotated[int, Field(ge=1, le=ENTRIES_MAX, description="At most so many.")] = ENTRIES_MAX
 
 
 class Around(OfOne):
@@ -184,10 +190,13 @@ class Reads:
         service, revision = await self._as_of(ledger, asked.at_least, asked.at)
         return _Told(await service.why(asked.ref, asked.max_age_s, at=asked.at), revision)
 
-    async def history(self, ledger: LedgerName, asked: Annotated[OfOne, Query()]) -> Response:
+    async def history(self, ledger: LedgerName, asked: Annotated[About, Query()]) -> Response:
         """Every version of a key and every event about them, oldest first; and the states these went through."""
         service, revision = await self._as_of(ledger, asked.at_least, asked.at)
-        return _Told(await service.history(asked.ref, at=asked.at), revision)
+        told, seqs = await service.history_without_entries(asked.ref, at=asked.at)
+        seqs = [seq for seq in seqs if seq > asked.after]
+        views = await _shown(service, seqs[: asked.limit], content=True, at=asked.at)
+        return _Told(replace(told, entries=tuple(views), more=len(seqs) > len(views)), revision)
 
     async def diff(self, ledger: LedgerName, asked: Annotated[Diff, Query()]) -> Response:
         """What is different between two pasts: what was recorded, withdrawn and reinstated, what fell and revived."""

@@ -186,7 +186,13 @@ class Asking(
     def history(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> Steps[History]:
         """Every version of a key and every event about them, oldest first; and, in `editions`, the states these went
         through."""
-        return self._read(History, "history", at_least, at=at, ref=_text(ref))
+        entries: list[EntryView] = []
+        while True:
+            after = entries[-1].seq if entries else None
+            found = yield from self._read(History, "history", at_least, at=at, ref=_text(ref), after=after)
+            entries += found.entries
+            if not (found.more and found.entries):
+                return msgspec.structs.replace(found, entries=tuple(entries), more=False)
 
     def diff(
         self, from_: str, to: str | None = None, *, limit: int = CHANGE_FIRST_MAX, at_least: str | None = None

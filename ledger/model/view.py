@@ -310,6 +310,7 @@ class History(Shown, frozen=True):
     clock: str
     entries: tuple[EntryView, ...]
     editions: EditionHistories
+    more: bool = False  # over HTTP: others come after the last of them
 
     def __iter__(self) -> Iterator[EntryView]:
         return iter(self.entries)

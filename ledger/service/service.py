@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec.structs import replace
+
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
 from ledger.model.change import CHANGE_FIRST_MAX, Change
@@ -411,13 +413,17 @@ class LedgerService:
     async def history(self, ref: str, *, at: str | None = None) -> History:
         """Every entry about what a reference names, oldest first: all versions of its key and all events on them; and
         the states that its editions went through."""
+        told, seqs = await self.history_without_entries(ref, at=at)
+        return replace(told, entries=tuple(await self._views(seqs, at=at)))
+
+    async def history_without_entries(self, ref: str, *, at: str | None = None) -> tuple[History, list[int]]:
+        """The same for who reads the entries himself: without them, and their numbers."""
         await self._ready(at)
         with self.live.durable:
             past = self._past(at, "at")
             start = past.edition[resolve(past, ref)]
-            seqs, editions = entries_about(past, start), edition_histories(past, start, INTERVALS_MAX)
-            span = as_of(self.live, past)
-        return History(span.revision, span.clock, tuple(await self._views(seqs, at=at)), editions)
+            editions, span = edition_histories(past, start, INTERVALS_MAX), as_of(self.live, past)
+            return History(span.revision, span.clock, (), editions), entries_about(past, start)
 
     async def diff(self, from_: str, to: str | None = None, *, limit: int = CHANGE_FIRST_MAX) -> LedgerDiff:
         """What is different `to` a revision or a moment (None: now), from another; each list names `limit` at most.
