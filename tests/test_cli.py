@@ -11,10 +11,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from terminal import ROOT, STARTS_WITHIN_S, Terminal, commands, documents
 
+from ledger import Ledger
 from ledger.model.canonical import digest_of
 
 
@@ -608,6 +610,35 @@ def test_settings_come_from_the_environment_and_options_win(page: Terminal) -> N
 
 def test_colour_is_for_terminals_that_want_it(page: Terminal) -> None:
     assert "\x1b" not in page.ok("check", "docs/config")
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "says"),
+    [
+        ("withdraw --kind belief", "plan_withdrawal", "planning the withdrawal"),
+        ("withdraw --kind belief --yes", "withdraw", "withdrawing"),
+        ("impact docs/config", "impact", "looking ahead"),
+        ("diff 2026-01-01T00:00:00Z", "diff", "comparing"),
+        ("diff --other main", "compare", "comparing"),
+        ("audit", "audit", "auditing"),
+    ],
+)
+def test_what_takes_long_is_told_on_a_terminal(
+    page: Terminal, monkeypatch: pytest.MonkeyPatch, command: str, method: str, says: str
+) -> None:
+    """Though it does not tell how far it is; and nothing of it where standard error is no terminal."""
+    answered = getattr(Ledger, method)
+
+    def answered_late(*args: Any, **kwargs: Any) -> Any:
+        kwargs.pop("progress", None)  # as a service, which tells none
+        time.sleep(1)
+        return answered(*args, **kwargs)
+
+    monkeypatch.setattr(Ledger, method, answered_late)
+    monkeypatch.setattr("ledger.cli.progress.PATIENCE_S", 0.05)
+    assert says not in page.run(*command.split()).stderr
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda stream: stream.name == "<stderr>")
+    assert says in page.run(*command.split(), TERM="xterm").stderr
 
 
 def test_help_names_every_command(terminal: Terminal) -> None:

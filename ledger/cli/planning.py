@@ -9,6 +9,7 @@ import click
 from ledger.cli.files import Source
 from ledger.cli.filters import filtered
 from ledger.cli.options import Place, placed
+from ledger.cli.progress import Bar
 from ledger.cli.render import impact_lines, plan_lines, print_lines, withdrawn_lines
 from ledger.cli.writing import MODES
 from ledger.errors import ImpactChanged, LedgerError, Usage
@@ -47,7 +48,8 @@ def impact(place: Place, refs: tuple[str, ...], mode: str | None, file: str | No
         numbers, commands = _commands_of(file)
     with place.reading() as ledger:
         try:
-            found = ledger.impact(commands, limit=limit)
+            with Bar("looking ahead", by_itself=True):
+                found = ledger.impact(commands, limit=limit)
         except LedgerError as error:
             if numbers and "command" in error.details:
                 error.at(line=numbers[error.details.pop("command")])
@@ -77,7 +79,8 @@ def withdraw(place: Place, yes: bool, plan: str | None, limit: int, **asked: Any
     --plan and the digest that was shown, it is done: all or nothing, and only if it does what was shown.
     """
     with place.reading() as ledger:
-        planned = ledger.plan_withdrawal(limit=limit, **asked)
+        with Bar("planning the withdrawal", by_itself=True):
+            planned = ledger.plan_withdrawal(limit=limit, **asked)
         if plan is not None and plan != planned.digest:
             raise ImpactChanged(
                 "it would do something else by now than the plan that was shown; look again", impact=planned.digest
@@ -87,7 +90,8 @@ def withdraw(place: Place, yes: bool, plan: str | None, limit: int, **asked: Any
             return
         if not place.as_json:
             print_lines(plan_lines(planned)[:-1])
-        done = ledger.withdraw(planned)
+        with Bar("withdrawing", by_itself=True):
+            done = ledger.withdraw(planned)
     place.answer(done.as_dict, lambda: withdrawn_lines(done))
 
 

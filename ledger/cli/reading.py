@@ -150,10 +150,12 @@ def diff(
         raise Usage("give WHEN to see what is different since then, or --other NAME")
     with place.reading() as ledger:
         if other is not None:
-            compared = ledger.compare(other, at=at, other_at=other_at, limit=limit)
+            with Bar("comparing", by_itself=True):
+                compared = ledger.compare(other, at=at, other_at=other_at, limit=limit)
             place.answer(compared.as_dict, lambda: comparison_lines(compared))
         elif from_ is not None:
-            found = ledger.diff(from_, to, limit=limit)
+            with Bar("comparing", by_itself=True):
+                found = ledger.diff(from_, to, limit=limit)
             place.answer(found.as_dict, lambda: diff_lines(found))
 
 
@@ -275,7 +277,7 @@ def audit(place: Place) -> int:
 
 
 def _audited(ledger: AnyLedger) -> AuditReport:
-    with Bar("auditing") as bar:
+    with Bar("auditing", by_itself=True) as bar:
         return ledger.audit(progress=lambda step, done, total: bar.to(done, total=total, what=f"auditing the {step}"))
 
 
