@@ -118,7 +118,7 @@ def restored(form: bytes, columns: memoryview) -> Index:
         fact, rare = getattr(index, name), getattr(said, name)
         fact.update(rare.now)
         fact.earlier.update(rare.earlier)
-    index.rewind(index.head.recorded_at_us)
+    index.rewind(index.recorded_us[-1])
     index.latest_us = min(index.latest_us, index.clock_us)
     return index
 
