@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import os
 import threading
 from collections.abc import (
     AsyncGenerator,
@@ -384,8 +385,8 @@ def _waited(
 class Ledger:
     """A ledger for code without an event loop: every method of AsyncLedger, called and waited for.
 
-    May be used from several threads. A loop of its own runs in a thread beside; `check` does not go through it unless
-    another process wrote, and so costs what the look-up costs.
+    May be used from several threads, but not in a process that was forked after it was opened. A loop of its own runs
+    in a thread beside; `check` does not go through it unless another process wrote: it costs what the look-up costs.
     """
 
     def __init__(self, loop: _Loop, ledger: AsyncLedger) -> None:
@@ -450,6 +451,7 @@ class Ledger:
         full: bool = False,
     ) -> Report:
         """As `AsyncLedger.check`."""
+        self._loop.require()
         if not full and not isinstance(refs, str):
             report = self._ledger._service.check_now(refs, max_age_s, at_least, at)
             if report is not None:
@@ -505,19 +507,33 @@ class Ledger:
 
 
 class _Loop:
-    """An event loop in a thread of its own."""
+    """An event loop in a thread of its own, which a process that was forked from this one does not have."""
 
     def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ledger", daemon=True)
         self._thread.start()
-        self.closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it does not run here, or not any more."""
+        return self._closed or os.getpid() != self._pid
+
+    def require(self) -> None:
+        """Raises LedgerClosed if it is closed."""
+        if self.closed:
+            forked = "this ledger was opened before the process forked; open it after the fork"
+            raise LedgerClosed("this ledger has been closed here" if self._closed else forked)
 
     def run(self, awaitable: Awaitable[T]) -> T:
-        if self.closed:
+        try:
+            self.require()
+        except LedgerClosed:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
-            raise LedgerClosed("this ledger has been closed here")
+            raise
         if threading.current_thread() is self._thread:
             raise Malformed("Ledger cannot be used inside its own event loop; use AsyncLedger")
         future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop)
@@ -530,7 +546,7 @@ class _Loop:
     def close(self) -> None:
         if self.closed:
             return
-        self.closed = True
+        self._closed = True
         asyncio.run_coroutine_threadsafe(_end_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

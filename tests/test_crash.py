@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ import pytest
 from neo4j_server import Neo4jServer
 
 from ledger import AsyncLedger, Ledger
-from ledger.errors import Unavailable
+from ledger.errors import LedgerClosed, Unavailable
 
 WRITER = Path(__file__).with_name("writer.py")
 KILLS = 5
@@ -140,3 +142,33 @@ async def _write_through_kills(server: Neo4jServer, name: str) -> dict[str, str]
         stop.set()
         await asyncio.gather(*writers)
     return acknowledged
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python warns of what this is about
+@pytest.mark.parametrize("address", ["memory:", "sqlite"])
+def test_a_forked_process_is_told_at_once(tmp_path: Path, address: str) -> None:
+    """The thread that would answer is not in it. To close it there does nothing, and it goes on where it was opened."""
+    with Ledger.open(address if address == "memory:" else f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        ledger.record("dependency", 1, key="p")
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(10)  # instead of hanging for ever
+            uses = (
+                lambda: ledger.check(["p"]),
+                lambda: ledger.check(["p"], full=True),
+                lambda: ledger.record("dependency", 2, key="q"),
+                lambda: list(ledger.export()),
+            )
+            told = []
+            for use in uses:
+                try:
+                    use()
+                except LedgerClosed as error:
+                    told.append("after the fork" in error.message)
+            ledger.close()
+            os._exit(0 if told == [True] * len(uses) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert ledger.check(["p"]).fresh == ["p"]
+        assert ledger.record("dependency", 2, key="q").ref == "q@1"
