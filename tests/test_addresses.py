@@ -19,6 +19,11 @@ from ledger.errors import LedgerError
         ("bolt://ann:secret\n@host", "bolt://host"),
         ("neo4j+s://secret@host", "neo4j+s://host"),
         ("http://ann:secret@host/x", "http://host/x"),
+        ("bolt:neo4j:s3cr3t@h", "bolt:h"),
+        ("bolt:/neo4j:s3cr3t@h", "bolt:/h"),
+        ("bolt:///neo4j:s3cr3t@h", "bolt:///h"),
+        ("http:u:pw@h", "http:h"),
+        ("neo4j:s3cr3t@h", "neo4j:h"),
         ("bolt://host:7687", "bolt://host:7687"),
         ("sqlite:///a@b.db", "sqlite:///a@b.db"),
         ("sqlite:////tmp/x//a@b.db", "sqlite:////tmp/x//a@b.db"),
@@ -33,8 +38,9 @@ def test_an_address_for_people_to_see(address: str, shown: str) -> None:
 @pytest.mark.parametrize("scheme", ["blot", "sqlite", "bolt", "http", "memory", "x y"])
 @pytest.mark.parametrize("secret", ["hunter2", "hun@ter2", "hun/ter2", "ter2:hun", "hun?ter2#"])
 @pytest.mark.parametrize("rest", ["@127.0.0.1:1", "@127.0.0.1:99999", "@", "@127.0.0.1:1/a/b", "@127.0.0.1:1?x"])
-def test_no_error_repeats_a_password(scheme: str, secret: str, rest: str) -> None:
-    address = f"{scheme}://ann:{secret}{rest}"
+@pytest.mark.parametrize("slashes", ["://", ":/", ":"])
+def test_no_error_repeats_a_password(scheme: str, secret: str, rest: str, slashes: str) -> None:
+    address = f"{scheme}{slashes}ann:{secret}{rest}"
     for opened in (lambda: Ledger.open(address), lambda: LedgerClient(address, "main")):
         with pytest.raises(LedgerError) as raised:
             opened()
