@@ -369,6 +369,7 @@ ARGUMENTS = {
         ["occurred_at", "zone"],
     ),
     "a limit without zone": ([*RECORD, "1", "--valid-until", "tomorrow"], "malformed", ["valid_until", "zone"]),
+    "a limit beyond all": (["entries", "--limit", "9" * 20], "usage", ["--limit", "1000000000"]),
     "why nothing": (["why", "polcy/refund"], "not_found", ["did you mean 'policy/refund'?"]),
     "history of nothing": (["history", "@99"], "not_found", ["@99"]),
     "causes of a malformed reference": (["causes", "@x"], "malformed", ["'@x'"]),
@@ -386,6 +387,12 @@ ARGUMENTS = {
 @pytest.mark.parametrize(("args", "code", "says"), ARGUMENTS.values(), ids=ARGUMENTS)
 def test_bad_arguments_are_named_and_refused(page: Terminal, args: list[str], code: str, says: list[str]) -> None:
     refused(page, *args, code=code, says=says)
+
+
+def test_of_no_reference_nothing_is_said(page: Terminal) -> None:
+    """A pipe that broke would read as "all are fresh"."""
+    for nothing in (b"", b"\n \n"):
+        refused(page, "check", "-", given=nothing, code="usage", says=["no reference came", "standard input"])
 
 
 def test_references_on_standard_input_are_utf_8(page: Terminal) -> None:

@@ -64,10 +64,12 @@ def check(place: Place, refs: tuple[str, ...], max_age: float | None, at: str | 
     Exit 0: all are fresh. 1: some are stale or unknown. 2: an error.
     """
     asked = [ref for given in refs for ref in (_refs_from_input() if given == "-" else [given])]
+    if not asked:
+        raise Usage("no reference came on standard input; of nothing it cannot be said that all are fresh")
     with place.reading() as ledger:
         report = ledger.check(asked, max_age_s=max_age, at=at, at_least=at_least)
     tally = Counter(verdict.state for verdict in report.verdicts)
-    said = ", ".join(f"{number:,} {state}" for state, number in tally.items()) or "no references"
+    said = ", ".join(f"{number:,} {state}" for state, number in tally.items())
     place.answer(
         report.as_dict,
         lambda: [*verdict_lines(report.verdicts), footer(report.revision, moment(report.clock), said)],
@@ -203,7 +205,7 @@ def _draw(place: Place, graph: GraphSlice, *, up: bool) -> None:
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="N", help="Only entries after @N.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=1_000_000_000),
     default=100,
     show_default=True,
     metavar="N",
