@@ -283,6 +283,25 @@ async def test_keys_are_compared_as_of_one_moment_though_an_entry_comes_late(
     assert {key: told[key].reason for key in ("p", "q", "x")} == {"p": "expired", "q": "unsupported", "x": None}
 
 
+async def test_keys_are_compared_though_entries_come_late_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "KEYS_AT_ONCE", 1)
+    async with AsyncLedger.open(MemoryStore()) as ledger:
+        for number in range(20):
+            await ledger.record("belief", 1, key=f"k/{number}")
+        live = ledger._service.live
+
+        async def rewind() -> None:
+            while True:
+                live.index.rewinds += 1
+                await asyncio.sleep(0)
+
+        rewinding = asyncio.create_task(rewind())
+        async with asyncio.timeout(5):
+            _, told = await comparing.standings(live, lambda: ledger._service._past(None, "at"))
+        rewinding.cancel()
+        assert len(told) == 20
+
+
 class Late(MemoryStore):
     """Commits when it is let; or, if what waits is to land first, when it is asked for anything."""
 

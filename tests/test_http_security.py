@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import struct
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -343,6 +344,34 @@ class TestLimits:
                         await asyncio.sleep(0.01)
             assert (await service.check("big/1")).status_code == 200
 
+    async def test_who_takes_it_slowly_is_seen_to_take_it(self) -> None:
+        """Also where the system would take megabytes for him: of what lies there nobody sees how it goes."""
+        async with serving(send_s=0.2) as service:
+            for number in range(14):
+                await service.write(record(f"big/{number}", str(number) * 400_000))
+            client = socket.create_connection(("127.0.0.1", service.port))
+            client.setblocking(False)
+            with client:
+                client.sendall(b"GET /v1/ledgers/main/export HTTP/1.0\r\nhost: localhost\r\n\r\n")
+                came = 0
+                while piece := await asyncio.get_running_loop().sock_recv(client, 128 << 10):
+                    came += len(piece)
+                    await asyncio.sleep(0.03)
+            assert came > 14 * 400_000
+
+    async def test_who_is_gone_is_not_said_to_take_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        """He broke the connection off between two requests: uvicorn's timer for that rings all the same."""
+        async with serving(send_s=0.1) as service:
+            service.server.config.timeout_keep_alive = 1
+            client = socket.create_connection(("127.0.0.1", service.port))
+            client.setblocking(False)
+            client.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert await asyncio.get_running_loop().sock_recv(client, 1_000)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            await asyncio.sleep(1.4)
+        assert "did not take" not in caplog.text
+
     async def test_who_takes_it_slowly_gets_it_whole(self) -> None:
         async with serving(send_s=0.4) as service:
             await service.write(*(record(f"big/{n}", str(n) * 3_000) for n in range(200)))
@@ -352,7 +381,7 @@ class TestLimits:
                 came, began_s = b"", time.monotonic()
                 while piece := await asyncio.get_running_loop().sock_recv(client, 64 << 10):
                     came += piece
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.05)
             assert time.monotonic() - began_s > 0.8, "that was not slow"
             assert came.endswith(whole)
 

@@ -189,6 +189,37 @@ async def test_a_file_with_another_in_its_place(file: Path, wrote: bool) -> None
                 await use
 
 
+async def test_who_is_left_with_a_file_that_was_replaced_spoils_nothing_of_the_new_one(file: Path) -> None:
+    """Its write-ahead log lies where that of the old file lay; he who closes the old one must not empty it."""
+    back_up = file.with_suffix(".back-up")
+    for made in (file, back_up):
+        with Ledger.open(f"sqlite:///{made}") as maker:
+            maker.record("dependency", 1, key="a")
+    async with AsyncLedger.open(SqliteStore(file)) as left:
+        assert await told_by(left) == [None]
+        back_up.replace(file)
+        async with AsyncLedger.open(SqliteStore(file)) as ledger:
+            for number in range(5):
+                await ledger.record("dependency", number, key=f"new/{number}")
+            await left._service.store.close()
+            assert (await ledger.check(["new/4"], full=True)).fresh == ["new/4"]
+            await ledger.record("dependency", 5, key="new/5")
+    async with AsyncLedger.open(SqliteStore(file)) as ledger:
+        assert (await ledger.check([f"new/{number}" for number in range(6)])).withheld == []
+        assert (await ledger.audit()).ok
+
+
+async def test_a_file_that_goes_when_it_has_just_been_made(file: Path) -> None:
+    """Nothing but the writer knows it then."""
+    async with AsyncLedger.open(SqliteStore(file)) as ledger:
+        await ledger.record("dependency", 1, key="a")
+        for one in file.parent.glob(f"{file.name}*"):
+            one.unlink()
+        assert [one.reason for one in (await ledger.check(["a"])).withheld] == ["behind"]
+        with pytest.raises(Behind):
+            await ledger.entries()
+
+
 async def test_a_file_named_from_a_folder_that_was_left(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays the file it was when the ledger was opened."""
     monkeypatch.chdir(file.parent)

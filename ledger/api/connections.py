@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +17,10 @@ SEND_S = 30.0
 
 TAKEN_BYTES = 64 << 10
 """What he takes at least in that time, or all that is left: who takes a byte now and then holds it all as well."""
+
+
+UNSENT_BYTES = 32 << 10
+"""So much of an answer the system takes before it is on its way: with megabytes it would hide what a client takes."""
 
 
 class Connection(HttpToolsProtocol):
@@ -30,6 +35,7 @@ class Connection(HttpToolsProtocol):
     send_s: ClassVar[float]
     _due: asyncio.TimerHandle | None = None
     _untaken: asyncio.TimerHandle | None = None
+    _lost = False
 
     @classmethod
     def limited(cls, header_timeout_s: float, send_s: float = SEND_S) -> type[Connection]:
@@ -38,6 +44,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            unsent = socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES
+            transport.get_extra_info("socket").setsockopt(*unsent)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -71,6 +80,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
         self._watch_no_more()
+        self._lost = True  # uvicorn's own timer may still ring
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -89,7 +99,7 @@ class Connection(HttpToolsProtocol):
 
     def _watch(self) -> None:
         """While the buffer is full or the end waits for it. Nothing more is written then: what is left shrinks."""
-        if self._untaken is None:
+        if self._untaken is None and not self._lost:
             left = self.transport.get_write_buffer_size()
             self._untaken = self.loop.call_later(self.send_s, self._look, left)
 

@@ -258,7 +258,7 @@ class SqliteStore(Store):
     def moved(self, ledger: str, seen: Head) -> bool:
         with self._watching:
             if self._watcher is None:
-                return self.path.exists()
+                return self._file is not None or self.path.exists()
             with self._translated():
                 if time.monotonic() - self._looked_s > FILE_LOOK_S:
                     self._require_file()
@@ -275,10 +275,12 @@ class SqliteStore(Store):
         """Empty the write-ahead log if what was erased may still lie there; if that cannot be now, at the next call.
 
         Never raises: what was committed stays so, though somebody reads, or there is no room for it in the file itself.
+        Where another file was put in place, the log beside it is that one's.
         """
         if not self._unwiped:
             return
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, OSError, Corrupt):
+            self._require_file()
             _wait_at_most(connection, wait_s)
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._unwiped = bool(busy)
@@ -290,7 +292,7 @@ class SqliteStore(Store):
         """Run `work` in the thread for reads; where there is no file yet, answer `absent`."""
         with self._translated():
             # An empty file is one that another process is making at this moment.
-            if not self._reading.connected and not (self.path.exists() and self.path.stat().st_size):
+            if self._file is None and not (self.path.exists() and self.path.stat().st_size):
                 return absent
             return await self._reading.run(work)
 
