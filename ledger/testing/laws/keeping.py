@@ -257,7 +257,7 @@ class History:
         with pytest.raises(ForeignRevision):
             await page.ledger.check(["p"], at=f"{page.ledger.name}@1.00000000")
 
-    async def test_moments_that_cannot_be_told(self, page: Page) -> None:
+    async def test_moments_that_cannot_be_told(self, page: Page, desk: Desk) -> None:
         """Law 12: a moment outside the years 1 to 9999 in UTC is refused; a log that holds one is read all the same."""
         await page("record dependency p 1       -> @1 recorded fresh")
         for at in UNTOLD:
@@ -269,7 +269,7 @@ class History:
                 with pytest.raises(Malformed, match="years 1 to 9999") as caught:
                     await page.ledger.apply([command])
                 assert caught.value.details["field"] in command
-        store, name = page.ledger._service.store, page.ledger.name
+        store, name = await desk.store(), page.ledger.name
         head = await store.head(name)
         assert head is not None
         late = Dependency(
