@@ -270,6 +270,7 @@ class History:
                     await page.ledger.apply([command])
                 assert caught.value.details["field"] in command
         store, name = await desk.store(), page.ledger.name
+        await store.open(create=True)
         head = await store.head(name)
         assert head is not None
         late = Dependency(
@@ -283,6 +284,7 @@ class History:
             valid_until_us=10**18,
         )
         await store.append(name, head, [seal(late, head.hash, "1")])
+        await store.close()
         assert (await page.ledger.check(["late"], full=True)).fresh == ["late"]
         told = (await page.ledger.entries())[1]
         assert (told.occurred_at, told.valid_until) == ("0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z")
