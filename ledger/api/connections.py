@@ -18,7 +18,6 @@ SEND_S = 30.0
 TAKEN_BYTES = 64 << 10
 """What he takes at least in that time, or all that is left: who takes a byte now and then holds it all as well."""
 
-
 UNSENT_BYTES = 32 << 10
 """So much of an answer the system takes before it is on its way: with megabytes it would hide what a client takes."""
 

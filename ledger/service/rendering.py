@@ -9,7 +9,7 @@ import orjson
 from msgspec import UNSET
 
 from ledger.clock import format_moment
-from ledger.model.entry import RECORD_KINDS, Record, Sealed
+from ledger.model.entry import Record, Sealed
 from ledger.model.result import NO_EFFECT, Effect
 from ledger.model.verdict import Verdict
 from ledger.model.view import EntryView, Node
@@ -53,7 +53,7 @@ def _effect(name: Callable[[int], str], change: Change) -> Effect:
 
 def verdict_of(reader: Reader, seq: int) -> Verdict | None:
     """Of a version; None for an event."""
-    return reader.verdict_of(seq) if KIND_NAMES[reader.index.kind[seq]] in RECORD_KINDS else None
+    return reader.verdict_of(seq) if reader.index.is_record(seq) else None
 
 
 def view_of(index: Lookup, sealed: Sealed, verdict: Verdict | None) -> EntryView:
