@@ -320,7 +320,7 @@ def _groups_of(size: int) -> Any:
     make = committer._Group.__init__
 
     def smaller(group: Any, head: Head, **given: Any) -> None:
-        make(group, head, **{"room": size, **given})
+        make(group, head, **{**given, "room": size})
 
     return smaller
 
