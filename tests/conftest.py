@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,11 @@ settings.register_profile(
     "brief", settings.get_profile("same"), max_examples=40, phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("same")
+
+
+def pytest_configure() -> None:
+    """A SIGTERM unwinds as Ctrl-C does, so that no Neo4j outlives the tests."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
