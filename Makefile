@@ -18,7 +18,7 @@ demo: $(READY) ## a walk through the ledger; STORE=neo4j on a Neo4j of its own
 
 test: $(READY) $(IDE) ## all tests, those against a real Neo4j among them
 	$(NEO4J) fetch
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=3 --dist=loadfile
 
 chaos: $(READY) ## three services on one Neo4j, beaten for three minutes
 	$(NEO4J) fetch

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import signal
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -37,7 +40,17 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Schemathesis tells its tests apart by their names, and pytest since 9.2 by what it leaves empty."""
+    name, _, case = item.name.partition("[")
+    if case and item.nodeid.endswith(f"::{name}"):
+        item._id = item.id.with_params(case.removesuffix("]"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    twice = [nodeid for nodeid, number in Counter(item.nodeid for item in items).items() if number > 1]
+    if twice:  # several processes would run one of them, and not say so
+        raise pytest.UsageError(f"several tests are called {twice[0]}")
     for item in items:
         if "neo4j_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.neo4j)
@@ -51,11 +64,17 @@ def _checkpoints_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+@pytest.fixture(scope="session")
+def _neo4j_of() -> Iterator[Callable[[str], Neo4jServer]]:
+    """The server of a version. It runs to the end: file after file asks for each."""
+    with contextlib.ExitStack() as running:
+        yield functools.cache(lambda version: running.enter_context(Neo4jServer(version)))
+
+
 @pytest.fixture(scope="session", params=available_versions() or [DEFAULT_VERSION])
-def neo4j_server(request: pytest.FixtureRequest) -> Iterator[Neo4jServer]:
+def neo4j_server(request: pytest.FixtureRequest, _neo4j_of: Callable[[str], Neo4jServer]) -> Neo4jServer:
     """A server of each version that the Javas of this machine can run; without Java an error that says so."""
-    with Neo4jServer(request.param) as server:
-        yield server
+    return _neo4j_of(request.param)
 
 
 @pytest.fixture
