@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import enum
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -383,6 +383,22 @@ async def test_a_store_that_fails_an_import_leaves_nothing_behind_the_line_it_na
         entries = await ledger.entries()
         assert 0 < len(entries) < 40
         assert gone.value.details["line"] == len(entries) + 1
+
+
+async def test_an_import_reads_no_further_ahead_than_its_windows_hold() -> None:
+    """However few lines that are: 100 of 1 MB each."""
+    landed: list[int] = []
+    read: list[int] = []
+
+    def lines() -> Iterator[bytes]:
+        for number in range(100):
+            read.append(number - sum(landed))
+            yield orjson.dumps(document(number, content="x" * 1_000_000))
+
+    async with AsyncLedger.open("memory:") as ledger:
+        await ledger.import_lines(lines(), progress=landed.append)
+    assert sum(landed) == 100
+    assert max(read) <= 5 * (interchange.WINDOWS_UNDER_WAY + 1)  # two of them, and what is read meanwhile
 
 
 async def test_what_did_not_land_is_gone() -> None:

@@ -36,6 +36,8 @@ from ledger.service.garbage import uncollected
 from ledger.service.service import LedgerService
 
 WINDOW_LINES = 1_000
+WINDOW_BYTES = 4 << 20
+"""A window is full with so many lines, or with so much in fewer; what is under way is held in memory."""
 WINDOWS_UNDER_WAY = 2
 """One that commits, and one that is judged meanwhile."""
 READ_LINES = 500
@@ -67,6 +69,7 @@ async def _commit_windows(
     """Window by window: while the store commits one, the next is judged, and the one after that is parsed."""
     under_way: deque[_Window] = deque()
     window: list[tuple[int, Command]] = []
+    size = 0  # of its lines, in bytes
     stopped: LedgerError | None = None
 
     def send() -> None:
@@ -88,10 +91,12 @@ async def _commit_windows(
                         window.append((parser.number, command))
         except LedgerError as error:
             stopped = error
-        if len(window) >= WINDOW_LINES:
+        size += sum(map(len, read))
+        if len(window) >= WINDOW_LINES or size >= WINDOW_BYTES:
             if len(under_way) == WINDOWS_UNDER_WAY:
                 await _answer_window(ledger, under_way.popleft(), tally, progress)
             send()
+            size = 0
     if window:
         send()
     while under_way:
@@ -103,9 +108,13 @@ async def _commit_windows(
 def _read(lines: Iterator[bytes]) -> tuple[list[bytes], LedgerError | None]:
     """The next lines, and what stopped the reading of more."""
     read: list[bytes] = []
+    room = WINDOW_BYTES
     try:
         for line in islice(lines, READ_LINES):
             read.append(line)
+            room -= len(line)
+            if room <= 0:
+                break
     except LedgerError as error:
         return read, error
     return read, None
