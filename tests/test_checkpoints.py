@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from ledger import Ledger
 from ledger.clock import SECOND, format_moment
 from ledger.model.entry import Entry
 from ledger.service import checkpoints
-from ledger.service.checkpoints import DIRECTORY, Checkpoints
+from ledger.service.checkpoints import DIRECTORY, UNUSED_S, Checkpoints
 from ledger.store.base import Store
 from ledger.testing import ManualClock
 from ledger.validity.checkpoint import restored, snapshot
@@ -259,6 +261,32 @@ def test_the_clock_of_who_wrote_it_is_his_alone(
         assert ledger.entry("next").recorded_at == format_moment(clock.now_us)
         clock.wait(86_400)
         assert [verdict.reason for verdict in ledger.check(["limited", "on it"]).withheld] == ["expired", "unsupported"]
+
+
+def test_what_nobody_uses_any_more_is_removed(written: str, folder: Path) -> None:
+    """Files of ours alone, and only when one is written; one that was read is used."""
+    (used,) = folder.iterdir()
+    gone, cut_off, recent, other = (
+        folder / name
+        for name in (
+            "gone-0123456789abcdef.checkpoint",
+            "gone-0123456789abcdef.x_1y.part",
+            "recent-0123456789abcdef.checkpoint",
+            "notes-on-the.checkpoint",
+        )
+    )
+    long_ago = time.time() - UNUSED_S - 60
+    for file in (used, gone, cut_off, recent, other):
+        file.touch()
+        if file != recent:
+            os.utime(file, (long_ago, long_ago))
+    with Ledger.open(written):
+        pass
+    assert gone.exists()
+    with Ledger.open(written.replace("ledger.db", "second.db")) as second:
+        record(second, 20)
+    assert {used, recent, other} < (left := set(folder.iterdir()))
+    assert len(left) == 4
 
 
 def test_none_are_kept_where_none_are_wanted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

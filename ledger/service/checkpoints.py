@@ -7,11 +7,14 @@ One is trusted only if the log has its chain hash at its entry: that covers ever
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
+import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +32,10 @@ ENTRIES_MIN = 10_000
 """What a shorter log would save is less than what a file costs."""
 
 DIRECTORY = "LEDGER_CHECKPOINT_DIR"
+UNUSED_S = 90 * 86_400
+"""A checkpoint that nobody wrote or read for so long is removed, when another is written beside it."""
+
+_OURS = re.compile(r".+-[0-9a-f]{16}\.(checkpoint|\w+\.part)", re.ASCII)
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -87,6 +94,8 @@ class Checkpoints:
             logger.warning("checkpoint %s is not used: %s; the log is read instead", self.path, error)
             return None
         self._entries = header.entries
+        with contextlib.suppress(OSError):  # it may be somebody else's, for all to read
+            self.path.touch()
         return found
 
     async def _check(self, header: _Header, store: Store) -> None:
@@ -110,7 +119,9 @@ class Checkpoints:
         head = taken.form.head
         header = _Header(FORMAT, sys.byteorder, self.ledger, head.seq, head.hash.hex(), len(form))
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=self.path.stem, delete=False) as file:
+        self._remove_unused()
+        beside, prefix = self.path.parent, f"{self.path.stem}."
+        with tempfile.NamedTemporaryFile(dir=beside, prefix=prefix, suffix=".part", delete=False) as file:
             try:
                 digest = hashlib.sha256()
                 for part in (msgspec.json.encode(header) + b"\n", form, chain, *columns):
@@ -122,6 +133,14 @@ class Checkpoints:
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
+
+    def _remove_unused(self) -> None:
+        """Those of stores that are gone, and what is left of writers that were killed, or nobody ever would."""
+        oldest_s = time.time() - UNUSED_S
+        for path in self.path.parent.iterdir():
+            with contextlib.suppress(OSError):  # another may be faster
+                if _OURS.fullmatch(path.name) and path.stat().st_mtime < oldest_s:
+                    path.unlink()
 
 
 def _header(file: BinaryIO) -> _Header:
