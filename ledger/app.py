@@ -172,7 +172,7 @@ class AsyncLedger(
         return await import_lines(self._service, lines, atomic=atomic, progress=progress)
 
     async def restore(self, lines: Iterable[bytes], *, progress: Callable[[int], None] | None = None) -> Head:
-        """Bring a verbatim log into an empty ledger, verifying every hash."""
+        """Bring a verbatim log into a ledger that is empty or holds its beginning, verifying every hash."""
         from ledger.service.restoring import restore
 
         return await restore(self._service, lines, progress)

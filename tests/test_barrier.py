@@ -11,7 +11,7 @@ import pytest
 
 from ledger import AsyncLedger
 from ledger.app import open_ledgers
-from ledger.errors import Behind, Corrupt, Unavailable
+from ledger.errors import Behind, Corrupt, Malformed, Unavailable
 from ledger.model.entry import Head, Sealed, parse_revision, revision_token
 from ledger.service.follower import Follower
 from ledger.store.base import PAGE_ENTRIES, Store
@@ -97,6 +97,20 @@ async def test_a_revision_that_is_known_asks_nobody(desk: Desk) -> None:
         assert report is not None
         assert report.fresh == ["b"]
     assert line.asked == 0
+
+
+@pytest.mark.parametrize("name", ["@2", "main@2"])
+async def test_the_number_of_an_entry_is_no_revision(name: str) -> None:
+    """Another history has an entry 2 as well. What is meant is named, where there is one."""
+    async with AsyncLedger.open("memory:") as ledger:
+        await ledger.record("belief", 1, key="b")
+        with pytest.raises(Malformed) as refused:
+            await ledger.check(["b"], at=name)
+        assert "that of entry" not in str(refused.value)
+        second = (await ledger.record("belief", 2, key="b")).revision
+        with pytest.raises(Malformed, match=f"that of entry 2 is {second}$") as refused:
+            await ledger.check(["b"], at=name)
+        assert refused.value.details["field"] == "at"
 
 
 async def test_lag_is_measured(desk: Desk) -> None:

@@ -405,6 +405,7 @@ def test_record_amends_restates_and_removes_limits(terminal: Terminal) -> None:
     record = ["record", "--kind", "dependency", "--key", "doc"]
     terminal.ok(*record, "1", "--valid-until", "2020-01-01T00:00:00Z")
     assert terminal.json("check", "doc")["verdicts"][0]["reason"] == "expired"
+    assert terminal.ok("why", "doc").count(" doc@1 ") == 1, "it is its own cause"
     assert terminal.json(*record, "1", "--valid-until", "none")["outcome"] == "repeated"
     assert terminal.json("check", "doc")["verdicts"][0]["state"] == "fresh"
     assert terminal.json(*record, "2", "--amends", "1")["outcome"] == "amended"
@@ -564,7 +565,8 @@ def test_restore_brings_back_the_same_hash(page: Terminal, tmp_path: Path) -> No
     other.folder.mkdir()
     assert other.json("restore", str(file))["hash"] == page.head[1]
     assert other.head == page.head
-    other.ok("restore", str(file))  # what is there already must be the same, and is
+    there = other.ok("restore", str(file)).splitlines()[0]  # what is there already must be the same, and is
+    assert there == f"restored {page.head[0]} entries, of which {page.head[0]} were there"
     page.ok("record", "--kind", "belief", "1")
     refused = page.run("restore", str(file))
     assert (refused.exit_code, refused.stderr.endswith("(corrupt)\n")) == (2, True)

@@ -41,7 +41,8 @@ class Restore:
 
 def restore_route(app: Restore) -> DescribedRoute:
     def restore(ledger: LedgerName) -> None:
-        """Bring the verbatim log of `export?entries=true` into an empty ledger, verifying every hash."""
+        """Bring the verbatim log of `export?entries=true` into a ledger that is empty or holds its beginning, verifying
+        every hash."""
 
     return DescribedRoute(
         "/v1/ledgers/{ledger}/restore",

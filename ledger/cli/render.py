@@ -148,7 +148,9 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     verdict = explanation.verdict
     lines = verdict_lines([verdict])
     rows = []
-    for step in explanation.path:
+    path = explanation.path
+    # What it leads back to may be the entry itself, such as that which set its limit.
+    for step in path[1:] if len(path) > 1 and path[0].entry.seq == path[1].entry.seq else path:
         state, reason = state_cells("stale" if step.reason else None, step.reason)
         rows.append([*_entry_cells(step.entry), state, reason, detail(step.entry)])
     return [*lines, *table(rows, "  "), footer(explanation.revision, moment(explanation.clock))]

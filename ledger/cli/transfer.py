@@ -49,19 +49,21 @@ def import_(place: Place, file: str, atomic: bool, dry_run: bool) -> None:
 @click.argument("file", metavar="FILE|-")
 @placed
 def restore(place: Place, file: str) -> None:
-    """Bring back the verbatim log of `export --entries` into an empty ledger, verifying every hash."""
+    """Bring back the verbatim log of `export --entries`, verifying every hash: into an empty ledger, or into one that
+    holds its beginning, which then goes on as the log does."""
     with Source(file) as source, place.writing() as ledger:
-        reading = _Reading(source, "restoring")
+        reading, before = _Reading(source, "restoring"), ledger.status().head
         with source.stopped_by_interrupt(), reading.bar:
             try:
                 head = ledger.restore(source, progress=reading.landed)
             except LedgerError as error:
                 raise reading.told(error) from error
         revision = ledger.revision
+        there = f", of which {before:,} were there" if before else ""
         place.answer(
             lambda: Restored.upto(head, revision).as_dict(),
             lambda: [
-                f"restored {count(head.seq, 'entry', 'entries')}",
+                f"restored {count(head.seq, 'entry', 'entries')}{there}",
                 f"hash {head.hash.hex()}",
                 footer(revision),
             ],

@@ -115,7 +115,10 @@ class Asking(
         return tally.report(self.revision if tally.lines else (yield from self.now()))
 
     def restore(self, lines: Iterable[bytes], *, progress: Callable[[int], None] | None = None) -> Steps[Head]:
-        """Bring a verbatim log into an empty ledger, verifying every hash. `progress` hears of what was sent."""
+        """Bring a verbatim log into a ledger that is empty or holds its beginning, verifying every hash.
+
+        `progress` hears of what was sent.
+        """
         request = Request("POST", "restore", _pieces(lines, progress), JSON_LINES, takes_long=True)
         told = decoded((yield from ask(request)).body, Restored)
         self.wrote(told.revision)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Awaitable, Callable
 
-from ledger.errors import Behind, ForeignRevision, LedgerError, Locked, Unavailable
-from ledger.model.entry import parse_revision
+from ledger.errors import Behind, ForeignRevision, LedgerError, Locked, Malformed, Unavailable
+from ledger.model.entry import Revision, parse_revision
 from ledger.service.live import Live
 from ledger.service.tags import Tags
 
@@ -25,6 +26,8 @@ LOOK_S = 0.25
 cut off shall say so, not wait."""
 
 NO_ANSWER = (TimeoutError, Unavailable, Locked)
+
+_NUMBER = re.compile("[1-9][0-9]{0,14}", re.ASCII)
 
 
 class Follower:
@@ -77,7 +80,7 @@ class Follower:
         token = self.tags.known(text)
         if token is None:
             return False
-        revision, told = parse_revision(token, field), token if text == token else f"{text} ({token})"
+        revision, told = self._parsed(token, field), token if text == token else f"{text} ({token})"
         if revision.ledger != self.live.name:
             raise ForeignRevision(
                 f"{told} is a revision of the ledger {revision.ledger!r}, not of {self.live.name!r}",
@@ -92,6 +95,17 @@ class Follower:
                 revision=token,
             )
         return mark is not None
+
+    def _parsed(self, token: str, field: str) -> Revision:
+        """Raises Malformed; for `@42` it names the revision of entry 42, since the number alone fits any history."""
+        try:
+            return parse_revision(token, field)
+        except Malformed as error:
+            name, _, number = token.partition("@")
+            seq = int(number) if name in ("", self.live.name) and _NUMBER.fullmatch(number) else 0
+            if not seq or self.live.mark(seq) is None:
+                raise
+            raise Malformed(f"{error}; that of entry {seq} is {self.live.revision_of(seq)}", field=field) from None
 
     async def reach(self, text: str, field: str = "at_least") -> str:
         """Wait, no longer than `reach_s`, until this process knows of a revision, or of what a tag names; its token.

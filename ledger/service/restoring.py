@@ -19,7 +19,10 @@ Progress = Callable[[int], None]
 
 
 async def restore(ledger: LedgerService, lines: Iterable[bytes], progress: Progress | None = None) -> Head:
-    """Bring a verbatim log (`export --entries`) into an empty ledger. Raises Malformed, Corrupt."""
+    """Bring a verbatim log (`export --entries`) into a ledger that is empty or holds its beginning.
+
+    Raises Malformed, Corrupt.
+    """
     restoring = Restoring(ledger, progress)
     for line in lines:
         await restoring.add(line)
@@ -27,9 +30,9 @@ async def restore(ledger: LedgerService, lines: Iterable[bytes], progress: Progr
 
 
 class Restoring:
-    """A verbatim log on its way into an empty ledger, line by line.
+    """A verbatim log on its way into a ledger, line by line: what is there must be its beginning.
 
-    A restore that was cut off can be run again: what is there must be the same.
+    So a restore that was cut off can be run again.
     """
 
     def __init__(self, ledger: LedgerService, progress: Progress | None = None) -> None:
