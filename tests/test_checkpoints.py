@@ -123,6 +123,24 @@ def about_one_thing(what: str, changes: int) -> Iterator[Entry]:
         yield reinstate(changes + seq, target, seq)
 
 
+def test_who_is_wrong_again_and_again_about_a_key_leaves_a_line_each_time() -> None:
+    """Twice as many versions that were wrong from birth are twice as many changes; lifted, they count again."""
+    changes = []
+    for rounds in (50, 100):
+        index = Index()
+        for one in range(rounds):
+            index.apply(belief(2 * one + 1, "wrong", version=one + 1))
+            index.apply(revoke(2 * one + 2, 2 * one + 1, "wrong_from_birth"))
+        changes.append(len(index.changes))
+        index.apply(reinstate(2 * rounds + 1, 21, 22))
+        assert Reader(index).check(["wrong", "wrong@11"])[1].fresh
+        index.apply(reinstate(2 * rounds + 2, 41, 42))
+        assert [one.reason for one in Reader(index).check(["wrong@11", "wrong@21"])] == ["superseded", None]
+        index.apply(reinstate(2 * rounds + 3, 1, 2))
+        assert Reader(index).check(["wrong@1"])[0].reason == "superseded"
+    assert changes[1] <= 2 * changes[0]
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where checkpoints lie; they are written from ten entries on."""

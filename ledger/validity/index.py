@@ -790,6 +790,8 @@ class Index(Lookup):
     def _set_withdrawn(self, edition: int, after: int) -> None:
         """Set the flags of an edition of which a withdrawal came or was lifted."""
         before = self.flags[edition]
+        if before & ~after & WRONG_FROM_BIRTH:
+            after = self._superseded_as_well(edition, after)
         if after == before:
             return
         if not self.valid[edition] or (before ^ after) & WRONG_FROM_BIRTH:
@@ -811,6 +813,14 @@ class Index(Lookup):
                 self._settle_current(key)
             for superseded in self.supersedes.get(edition, ()):
                 self._settle_supersession(superseded)
+
+    def _superseded_as_well(self, edition: int, flags: int) -> int:
+        """The flags of one that was wrong from birth: whether it is superseded was not followed meanwhile."""
+        key = self.key_of[edition]
+        if key == NONE:
+            return flags
+        superseded = edition < self.current[key] or any(self.effective_supersessions(key))
+        return flags | SUPERSEDED if superseded else flags & ~SUPERSEDED
 
     def condemn(self, key: int, seq: int) -> None:
         """The content of a version is condemned by now."""
@@ -855,15 +865,21 @@ class Index(Lookup):
         if current != before:
             self._put(self.current, key, current)
         # Only editions from the older of the two on can have changed.
-        self._settle_supersession(key, min(before, current))
+        self._settle_supersession(key, current if before == NONE else min(before, current))
 
     def _settle_supersession(self, key: int, oldest: int | None = None) -> None:
-        """Set SUPERSEDED on a key's editions, back to `oldest` (default: the current one; older ones stay so)."""
+        """Set SUPERSEDED on a key's editions, back to `oldest` (default: the current one; older ones stay so).
+
+        Not of what is wrong from birth, of which nobody sees it: who is wrong n times would have it flipped n² times.
+        """
         current = self.current[key]
+        if current == NONE:
+            return  # all are wrong
         overtaken = any(self.effective_supersessions(key))
         stop = current if oldest is None else oldest
         for edition in self.editions(key):
-            self._set_flag(edition, SUPERSEDED, overtaken or edition < current)
+            if not self.flags[edition] & WRONG_FROM_BIRTH:
+                self._set_flag(edition, SUPERSEDED, overtaken or edition < current)
             if edition == stop:
                 break
 
