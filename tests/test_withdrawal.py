@@ -121,6 +121,10 @@ def test_the_command_line_refuses_a_plan_that_is_another_by_now(terminal: Termin
     ("args", "field", "code"),
     [
         ([], "filter", "malformed"),
+        (["--key-prefix", ""], "key_prefix", "malformed"),
+        (["--actor", "agent-x", "--about", ""], "about", "malformed"),
+        (["--current"], "filter", "malformed"),
+        (["--state", "fresh", "--current"], "filter", "malformed"),
         (["--about", "nowhere"], None, "not_found"),
         (["--since", "tuesday"], "recorded_since", "malformed"),
         (["--mode", "gone", "--actor", "x"], None, "usage"),
@@ -161,6 +165,10 @@ def test_both_clients(kind: str, service: Service) -> None:
     ("path", "body", "status", "facts"),
     [
         ("withdrawal/plan", {"filter": {}}, 400, {"code": "malformed", "field": "filter"}),
+        ("withdrawal/plan", {"filter": {"key_prefix": ""}}, 400, {"code": "malformed", "field": "key_prefix"}),
+        ("withdrawal/plan", {"filter": {"kinds": []}}, 400, {"code": "malformed", "field": "kinds"}),
+        ("withdrawal", {"filter": {"current": True}, "plan": f"sha256:{'0' * 64}"}, 400, {"field": "filter"}),
+        ("withdrawal", {"filter": {"actor": ""}, "plan": f"sha256:{'0' * 64}"}, 400, {"field": "actor"}),
         ("withdrawal/plan", {}, 400, {"code": "malformed"}),
         ("withdrawal/plan", {"filter": {"who": "x"}}, 400, {"code": "malformed", "field": "who"}),
         ("withdrawal/plan", {"filter": {"actor": "x"}, "mode": "gone"}, 400, {"code": "malformed", "field": "mode"}),
@@ -178,8 +186,17 @@ def test_what_http_refuses(
     assert httpx.post(f"{place}/{path}", json=body).json()["code"] in ("no_such_ledger", "malformed")
     httpx.post(f"{place}/commands", content=commands(PAGE), headers={"content-type": "application/x-ndjson"})
     answer = httpx.post(f"{place}/{path}", json=body)
-    assert (answer.status_code, answer.json()["code"]) == (status, facts["code"])
+    assert (answer.status_code, answer.json()["code"]) == (status, facts.get("code", "malformed"))
     assert answer.json().items() >= facts.items()
+
+
+@pytest.mark.parametrize("field", ["keyPrefix", "restingOn", "actor"])
+def test_graphql_plans_nothing_by_an_empty_filter(service: Service, field: str) -> None:
+    place = f"{service.address}/v1/ledgers/main"
+    httpx.post(f"{place}/commands", content=commands(PAGE), headers={"content-type": "application/x-ndjson"})
+    query = f'{{ planWithdrawal(input: {{ filter: {{ {field}: "" }} }}) {{ count }} }}'
+    (error,) = httpx.post(f"{service.address}/graphql", json={"query": query}).json()["errors"]
+    assert error["extensions"].items() >= {"code": "malformed", "field": field}.items()
 
 
 def test_graphql(service: Service) -> None:

@@ -21,11 +21,28 @@ SLICE_COMMANDS = 250
 """Made before others get their turn: some milliseconds."""
 
 
+NARROWING = frozenset({"state", "current"})
+"""Filters that only narrow others: alone they leave most of a ledger."""
+
+
 def check_asked(asked: Withdrawing) -> None:
     """Raises Malformed for what no revocation may say, and for a filter that leaves everything."""
-    if asked.filter == Wanted():
-        raise Malformed("a withdrawal needs a filter: without one it would be of everything", field="filter")
+    _check_filter(asked.filter)
     parse_command(revocation_of(asked, "@1"))
+
+
+def _check_filter(wanted: Wanted) -> None:
+    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+    for name, value in given.items():
+        # What a shell variable leaves that is not set: as a prefix it fits everything.
+        if value is not False and not value:
+            raise Malformed(f"{name} is empty; leave it out, or say what to withdraw", field=name)
+    if not any(given[name] for name in given.keys() - NARROWING):
+        raise Malformed(
+            "a withdrawal needs a filter: without one it would be of everything, and state and current only narrow "
+            "another",
+            field="filter",
+        )
 
 
 def withdrawable(index: Index, seqs: Iterable[int], mode: str) -> list[int]:

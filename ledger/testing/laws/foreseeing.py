@@ -264,9 +264,29 @@ class WithdrawingMany:
         """)
 
     async def test_a_withdrawal_of_everything_is_none(self, page: Page) -> None:
-        """Without a filter, or in a mode there is none of, nothing is planned."""
+        """Without a filter, with one that only narrows others, or in a mode there is none of, nothing is planned."""
         await page(POISONED)
-        for asked, field in (({}, "filter"), ({"actor": "x", "mode": "gone"}, "mode"), ({"kinds": ["guess"]}, "kinds")):
-            with pytest.raises(Malformed) as refused:
-                await page.ledger.plan_withdrawal(**asked)
-            assert refused.value.details["field"] == field
+        for asked, field in (
+            ({}, "filter"),
+            ({"current": True}, "filter"),
+            ({"state": "fresh", "current": True}, "filter"),
+            ({"actor": "x", "mode": "gone"}, "mode"),
+            ({"kinds": ["guess"]}, "kinds"),
+        ):
+            await _is_malformed(page, asked, field)
+
+    @pytest.mark.parametrize(
+        "field", ["key_prefix", "actor", "about", "resting_on", "recorded_since", "state", "kinds"]
+    )
+    async def test_an_empty_filter_is_none(self, page: Page, field: str) -> None:
+        """What is empty names nothing, alone and beside another filter: as a prefix it would fit every key."""
+        await page(POISONED)
+        empty: Any = [] if field == "kinds" else ""
+        await _is_malformed(page, {field: empty}, field)
+        await _is_malformed(page, {"recorded_before": "2100-01-01T00:00:00Z", field: empty}, field)
+
+
+async def _is_malformed(page: Page, asked: dict[str, Any], field: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        await page.ledger.plan_withdrawal(**asked)
+    assert refused.value.details["field"] == field
