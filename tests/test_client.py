@@ -194,6 +194,57 @@ def test_entries(both: Both, wanted: dict[str, Any]) -> None:
     both.agree("entries", **wanted)
 
 
+ODD = ("5", True, 1.5, None)
+"""No whole numbers."""
+
+NUMBERS: dict[str, tuple[str, list[Any], list[Any], list[Any]]] = {
+    # what is asked, with what, the numbers that are taken, and those that are not
+    "entries limit": ("entries", [], [0, 1, 2_000], [-1, *ODD]),
+    "entries after": ("entries", [], [0, 5], [-1, *ODD]),
+    "diff limit": ("diff", ["1970-01-01T00:00:00Z"], [1, 1_000], [0, -1, 1_001, *ODD]),
+    "compare limit": ("compare", ["main"], [1, 1_000], [0, -1, 1_001, *ODD]),
+    "causes limit": ("causes", ["pay"], [1, 1_000], [0, -1, 1_001, *ODD]),
+    "causes depth": ("causes", ["pay"], [None, 0, 9], [-1, *ODD[:3]]),
+    "consequences limit": ("consequences", ["refund-ok"], [1, 1_000], [0, -1, 1_001, *ODD]),
+    "consequences depth": ("consequences", ["refund-ok"], [None, 0, 9], [-1, *ODD[:3]]),
+    "impact limit": ("impact", [[{"op": "revoke", "target": "@2"}]], [0, 1, 1_000], [-1, 1_001, *ODD]),
+    "plan_withdrawal limit": ("plan_withdrawal", [], [0, 1, 1_000], [-1, 1_001, *ODD]),
+}
+
+
+@pytest.mark.parametrize("what", NUMBERS)
+def test_numbers_have_the_same_bounds_embedded_and_by_a_client(both: Both, what: str) -> None:
+    """And what is out of them, or no whole number, is refused by name."""
+    name, args, taken, refused = NUMBERS[what]
+    field = what.partition(" ")[2]
+    more = {"actor": "ann"} if name == "plan_withdrawal" else {}
+    for number in taken:
+        assert not isinstance(both.agree(name, *args, **{field: number}, **more), tuple)
+    for number in refused:
+        told = both.agree(name, *args, **{field: number}, **more)
+        assert (told[1]["code"], told[1]["field"]) == ("malformed", field), number
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("diff?from=1970-01-01T00:00:00Z&", 1_000),
+        ("compare?other=main&", 1_000),
+        ("causes?ref=pay&", 1_000),
+        ("consequences?ref=pay&", 1_000),
+        ("entries?", 1_000),
+        ("history?ref=pay&", 1_000),
+    ],
+)
+def test_numbers_have_the_same_bounds_over_http(both: Both, path: str, most: int) -> None:
+    def status(limit: int) -> int:
+        answer = httpx.get(f"{both.address}/v1/ledgers/main/{path}limit={limit}")
+        assert answer.status_code == 200 or answer.json().items() >= {"code": "malformed", "field": "limit"}.items()
+        return answer.status_code
+
+    assert [status(limit) for limit in (-1, 0, 1, most, most + 1)] == [400, 400, 200, 200, 400]
+
+
 def test_kinds_may_come_one_by_one(both: Both) -> None:
     told = both.embedded.entries(kinds=iter(["mutation"]))
     assert told == both.client.entries(kinds=iter(["mutation"]))

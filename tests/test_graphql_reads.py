@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ledger.api.schema.limits import Limits
 from ledger.api.schema.telling import camel_case
 from ledger.app import open_ledgers
 from ledger.clock import SECOND, format_moment
@@ -363,6 +364,21 @@ async def test_slices(history: Ledgers) -> None:
     assert (await ask(history, text, depth=0))["causes"]["hidden"] == 1
     assert (await refused(history, text, depth=-1))["field"] == "depth"
     assert (await refused(history, text, limit=0))["field"] == "limit"
+
+
+async def test_an_impact_may_name_nobody(ledgers: Ledgers) -> None:
+    """As at every other door: the counts are whole."""
+    await write(ledgers, record("p", 1))
+    text = 'query ($limit: Int) { impact(commands: [{revoke: {target: "p"}}], limit: $limit) { fell { count first } } }'
+    fell = (await ask(ledgers, text, limit=0))["impact"]["fell"]
+    assert fell == {"count": 1, "first": []}
+    assert (await refused(ledgers, text, limit=-1))["field"] == "limit"
+
+
+async def test_what_a_list_may_hold_at_most_is_said_where_pages_may_be_larger(history: Ledgers) -> None:
+    for query in ('diff(from: "1970-01-01T00:00:00Z", first: 1001)', 'compare(other: "main", first: 1001)'):
+        error = await refused(history, f"{{ {query} {{ __typename }} }}", limits=Limits(page_max=5_000))
+        assert (error["code"], error["field"], error["most"]) == ("too_large", "first", 1_000)
 
 
 async def test_what_has_no_key_is_not_superseded(ledgers: Ledgers) -> None:

@@ -102,6 +102,8 @@ def test_http_says_how_old_it_is_and_names_as_many_as_wanted(place: Place) -> No
         ([{"op": "revoke"}], {}, 400, {"code": "malformed", "line": 1}),
         ([], {}, 400, {"code": "malformed"}),
         (PLAN, {"limit": "many"}, 400, {"code": "malformed", "field": "limit"}),
+        (PLAN, {"limit": -1}, 400, {"field": "limit", "message": "limit is at least 0, not -1"}),
+        (PLAN, {"limit": 1001}, 400, {"field": "limit", "message": "limit is at most 1,000, not 1,001"}),
         (PLAN, {"at": "main@1.00000000"}, 400, {"code": "malformed", "field": "at"}),
         (PLAN, {"at_least": "main@1.00000000"}, 409, {"code": "foreign_revision"}),
         (PLAN, {"at_least": "main@99.00000000"}, 503, {"code": "behind"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,9 +12,12 @@ from starlette.types import Receive, Scope, Send
 from ledger.api import bodies
 from ledger.api.commands import CommandLines, one_batch, telling_the_line
 from ledger.errors import Malformed
+from ledger.model.bounds import check_names
 from ledger.model.impact import IMPACT_NAMES
 from ledger.service.ledgers import Ledgers
 from ledger.settings import Settings
+
+_NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 class Impacts:
@@ -40,6 +44,8 @@ def asked_of(query: bytes) -> tuple[str | None, int]:
     if unknown := set(asked) - {"at_least", "limit"}:
         raise Malformed(f"unknown parameter {min(unknown)!r}; there are at_least and limit", field=min(unknown))
     limit: Any = asked.get("limit", [str(IMPACT_NAMES)])[-1]
-    if not (limit.isascii() and limit.isdigit()):
-        raise Malformed(f"limit is a number, not {limit!r}", field="limit")
-    return asked.get("at_least", [None])[-1], int(limit[:12])
+    if not _NUMBER.fullmatch(limit):
+        raise Malformed(f"limit is a whole number, not {limit[:80]!r}", field="limit")
+    names = int(limit[:12])
+    check_names(names)
+    return asked.get("at_least", [None])[-1], names

@@ -88,10 +88,10 @@ class About(OfOne):
 
 class Around(OfOne):
     depth: Annotated[int | None, Field(ge=0, description="At most so many steps away.")] = None
-    limit: Annotated[int, Field(ge=1, description=f"At most so many nodes, and {GRAPH_NODES_MAX:,}.")] = GRAPH_NODES_MAX
+    limit: Annotated[int, Field(ge=1, le=GRAPH_NODES_MAX, description="At most so many nodes.")] = GRAPH_NODES_MAX
 
 
-Listed = Annotated[int, Field(ge=1, description=f"At most so many in each list, and {LISTED_MAX:,}.")]
+Listed = Annotated[int, Field(ge=1, le=LISTED_MAX, description="At most so many in each list.")]
 
 
 class Diff(Asked):

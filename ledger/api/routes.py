@@ -22,13 +22,13 @@ from ledger.api.openapi import (
     answered,
     content,
 )
-from ledger.model.impact import IMPACT_NAMES, Impact
+from ledger.model.impact import IMPACT_NAMES, IMPACT_NAMES_MAX, Impact
 
 _LEDGERS = "/v1/ledgers/"
 
 LedgerName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="A tenant or an environment.")]
 AtLeast = Annotated[str | None, Field(description="A revision that the answer is not older than.")]
-Names = Annotated[int, Query(ge=0, description="At most so many names in a list, and 1,000.")]
+Names = Annotated[int, Query(ge=0, le=IMPACT_NAMES_MAX, description="At most so many names in a list.")]
 Atomic = Annotated[bool, Query(description="All lines as one batch, or each line as a batch of its own.")]
 
 

@@ -14,6 +14,7 @@ import orjson
 from ledger.client.exchange import JSON_LINES, Request, Steps, ask, commands, decoded, read, with_query
 from ledger.clock import parse_moment
 from ledger.errors import LedgerError, Malformed, NoSuchLedger, ServiceError
+from ledger.model.bounds import check_listed, check_names, check_walk
 from ledger.model.change import CHANGE_FIRST_MAX
 from ledger.model.entry import EMPTY, Head, parse_revision, revision_token
 from ledger.model.impact import IMPACT_NAMES, Impact
@@ -205,6 +206,7 @@ class Asking(
 
         Each list names the first `limit`, a thousand at most, and counts all.
         """
+        check_listed(limit)
         return self._read(LedgerDiff, "diff", at_least, **{"from": from_}, to=to, limit=limit)
 
     def compare(
@@ -221,6 +223,7 @@ class Asking(
 
         Each list names the first `limit`, a thousand at most, and counts all.
         """
+        check_listed(limit)
         return self._read(LedgerComparison, "compare", at_least, other=other, at=at, other_at=other_at, limit=limit)
 
     def causes(
@@ -233,6 +236,7 @@ class Asking(
         at_least: str | None = None,
     ) -> Steps[GraphSlice]:
         """What it rests on, and what felled any of that."""
+        check_walk(depth, limit)
         return self._read(GraphSlice, "causes", at_least, at=at, ref=_text(ref), depth=depth, limit=limit)
 
     def consequences(
@@ -245,6 +249,7 @@ class Asking(
         at_least: str | None = None,
     ) -> Steps[GraphSlice]:
         """What rests on it."""
+        check_walk(depth, limit)
         return self._read(GraphSlice, "consequences", at_least, at=at, ref=_text(ref), depth=depth, limit=limit)
 
     def remediation(self, *, at: str | None = None, at_least: str | None = None) -> Steps[list[Remedy]]:
@@ -267,6 +272,7 @@ class Asking(
         """
         from ledger.client.sending import line_of
 
+        check_names(limit)
         batch = batch_of(commands, actor=actor, occurred_at=occurred_at, idempotency_key=idempotency_key)
         path = with_query("impact", limit=limit, at_least=self._floor(at_least))
         try:
@@ -279,6 +285,7 @@ class Asking(
         return impact
 
     def _plan(self, asked: Withdrawing, limit: int, at_least: str | None) -> Steps[WithdrawalPlan]:
+        check_names(limit)
         path = with_query("withdrawal/plan", limit=limit, at_least=self._floor(at_least))
         answer = yield from ask(Request("POST", path, msgspec.json.encode(asked)))
         plan = decoded(answer.body, WithdrawalPlan)

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ledger.errors import Malformed
+from ledger.model.bounds import check_page
 from ledger.model.writing import Moment
 
 Listed = TypeVar("Listed", covariant=True)
@@ -82,6 +83,7 @@ class Listing(ABC, Generic[Listed]):
         on them; `resting_on` too: all records that rest on it, directly or not. `current`: only the current version of
         each key. Times are RFC 3339 texts or datetimes, with a zone.
         """
+        check_page(after, limit)
         wanted = wanted_of(
             kinds=kinds,
             state=state,

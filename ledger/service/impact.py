@@ -6,9 +6,8 @@ from collections import Counter
 from functools import partial
 
 from ledger.clock import Clock, format_moment
-from ledger.errors import Malformed
 from ledger.model.command import Command
-from ledger.model.impact import IMPACT_NAMES_MAX, NO_EXTENT, Extent, Impact, Prospect
+from ledger.model.impact import NO_EXTENT, Extent, Impact, Prospect
 from ledger.model.result import Effect
 from ledger.service.judge import Judge, Remembered
 from ledger.service.live import Live
@@ -25,8 +24,6 @@ async def foreseen(
     store: Store, live: Live, clock: Clock, command: Command, *, limit: int, results: bool = True
 ) -> Impact:
     """What a batch would do to what is durable; at most `limit` names in each list. Raises Refused, StoreError."""
-    if limit < 0:
-        raise Malformed(f"limit is not negative, and {limit} is", field="limit")
     keys, known = set(idempotency_keys(command)), dict[str, Remembered]()
     looked = dict[str, tuple[int, ...]]()
     while (answered := live.answered(keys)) != looked:  # others may be answered while these are read
@@ -37,7 +34,7 @@ async def foreseen(
         measure = Measure(index)
         judgement = judge.judge(command)
         found = measure.read(judgement.entries, judgement.outcomes)
-        limit, named = min(limit, IMPACT_NAMES_MAX), partial(name_of, index)
+        named = partial(name_of, index)
         return Impact(
             revision=live.revision,
             clock=format_moment(index.clock_us),

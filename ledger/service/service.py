@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from ledger.clock import SECOND, Clock, format_moment, system_clock
 from ledger.errors import Behind, Corrupt, LedgerClosed, Malformed, NoSuchLedger
+from ledger.model.bounds import check_listed, check_names, check_walk
 from ledger.model.change import CHANGE_FIRST_MAX, Change
 from ledger.model.entry import EMPTY, Entry, Event, Head, Sealed, head_after, revision_token
-from ledger.model.impact import IMPACT_NAMES, IMPACT_NAMES_MAX, Impact
+from ledger.model.impact import IMPACT_NAMES, Impact
 from ledger.model.listing import Wanted
 from ledger.model.reference import check_ledger, check_tag
 from ledger.model.result import BatchResult
@@ -27,7 +28,6 @@ from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import (
     GRAPH_NODES_MAX,
     INTERVALS_MAX,
-    LISTED_MAX,
     AsOf,
     AuditProgress,
     AuditReport,
@@ -430,9 +430,9 @@ class LedgerService:
 
         Raises Malformed when `from_` comes after `to`.
         """
+        check_listed(limit)
         await self._ready(from_, "from")
         await self._ready(to, "to")
-        limit = min(limit, LISTED_MAX)
         with self.live.durable:
             before, after = self._past(from_, "from"), self._past(to, "to")
             found = difference(before, after)
@@ -453,11 +453,14 @@ class LedgerService:
         other_at: str | None = None,
         limit: int = CHANGE_FIRST_MAX,
     ) -> LedgerComparison:
-        """What is different of the current versions of all keys, here and in another ledger; each as of a past."""
+        """What is different of the current versions of all keys, here and in another ledger; each as of a past.
+
+        Each list names `limit` at most."""
+        check_listed(limit)
         here, ours = await self._standings(at, "at")
         there, theirs = await other._standings(other_at, "other_at")
         # Beside the event loop, which has others to answer: nobody else has these.
-        return await asyncio.to_thread(shown_comparison, (here, there), ours, theirs, min(limit, LISTED_MAX))
+        return await asyncio.to_thread(shown_comparison, (here, there), ours, theirs, limit)
 
     async def _standings(self, at: str | None, field: str) -> tuple[AsOf, dict[str, Standing]]:
         await self._ready(at, field)
@@ -490,6 +493,7 @@ class LedgerService:
         from ledger.model.command import parse_command
         from ledger.service.impact import foreseen
 
+        check_names(limit)
         parsed = parse_command(command) if isinstance(command, Mapping) else command
         await self._ready(None)
         return await foreseen(self.store, self.live, self.clock, parsed, limit=limit, results=results)
@@ -498,10 +502,11 @@ class LedgerService:
         """Which editions that would be, and what would fall with them; nothing changes. Raises as `find`, Malformed."""
         from ledger.service.withdrawal import withdrawal
 
+        check_names(limit)
         targets, kinds = await self._to_withdraw(asked)
         names = [f"@{seq}" for seq in targets]
         impact = await self.impact(await withdrawal(asked, names), limit=limit, results=False)
-        first = await self._views(targets[: min(limit, IMPACT_NAMES_MAX)], content=False)
+        first = await self._views(targets[:limit], content=False)
         return WithdrawalPlan(asked=asked, kinds=kinds, targets=tuple(names), first=tuple(first), impact=impact)
 
     async def withdraw(self, asked: Withdrawing, plan: str, *, idempotency_key: str | None = None) -> Withdrawn:
@@ -639,11 +644,12 @@ class LedgerService:
         return [seen.view for seen in await self.seen(seqs, content=content, at=at)]
 
     async def _slice(self, ref: str, *, up: bool, depth: int | None, limit: int, at: str | None) -> GraphSlice:
+        check_walk(depth, limit)
         await self._ready(at)
         with self.reading(at=at) as reader:
             index = reader.index
             start = index.edition[resolve(index, ref)]
-            found = walk(index, start, up=up, depth=depth, limit=min(limit, GRAPH_NODES_MAX))
+            found = walk(index, start, up=up, depth=depth, limit=limit)
             nodes = [node_of(reader, edition, distance) for edition, distance in found.depths.items()]
             edges = [Edge(id_of(index, source), "BECAUSE", id_of(index, premise)) for source, premise in found.edges]
             events = {

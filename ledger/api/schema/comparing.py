@@ -192,7 +192,7 @@ class Comparisons:
         to: Annotated[str | None, arg("The later past, the same way; now unless given.")] = None,
         first: First = None,
     ) -> LedgerDiff:
-        size = page_size(first, info.context.limits)
+        size = page_size(first, info.context.limits, most=view.LISTED_MAX)
         desk = await info.context.desk(ledger)
         return shown_diff(desk, await desk.service.diff(from_, to, limit=size))
 
@@ -227,7 +227,7 @@ class Comparisons:
         other_at: Annotated[str | None, arg("The same of the other ledger.")] = None,
         first: First = None,
     ) -> LedgerComparison:
-        size = page_size(first, info.context.limits)
+        size = page_size(first, info.context.limits, most=view.LISTED_MAX)
         desk, beside = await info.context.desk(ledger), await info.context.desk(other)
         return shown_comparison(await desk.service.compare(beside.service, at=at, other_at=other_at, limit=size))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sized
 from dataclasses import dataclass
 
-from ledger.errors import Malformed, TooLarge
+from ledger.errors import TooLarge
+from ledger.model.bounds import check_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,12 @@ def not_over(limit: str, items: Sized, most: int, field: str) -> None:
     within(limit, len(items), most, field)
 
 
-def page_size(first: int | None, limits: Limits) -> int:
-    """How many a page holds. Raises TooLarge, Malformed."""
-    if first is None:
+def page_size(asked: int | None, limits: Limits, field: str = "first", *, most: int = sys.maxsize) -> int:
+    """How many a page holds; no more than the server allows, and than there are of it. Raises TooLarge, Malformed."""
+    if asked is None:
         return limits.page_default
-    if first < 1:
-        raise Malformed(f"first is at least 1, not {first}", field="first")
-    return within("page", first, limits.page_max, "first")
+    check_number(asked, field, least=1)
+    return within("page", asked, min(limits.page_max, most), field)
 
 
 _TOLD = {

@@ -28,7 +28,7 @@ from ledger.api.schema.tags import Tag, shown_tags
 from ledger.api.schema.withdrawal import WithdrawalInput, WithdrawalPlan, shown_plan
 from ledger.api.schema.words import DateTime
 from ledger.clock import format_moment
-from ledger.errors import Malformed
+from ledger.model.bounds import check_number
 from ledger.model.impact import IMPACT_NAMES
 from ledger.service.browsing import explained
 from ledger.validity.graph import acts_without_ground
@@ -161,7 +161,7 @@ class Query(Comparisons):
         at_least: Annotated[str | None, arg("A revision that the answer must not be older than.")] = None,
     ) -> Impact:
         not_over("commands", commands, info.context.limits.commands_max, "commands")
-        most = _most(info, limit, IMPACT_NAMES)
+        most = _names(info, limit)
         desk = await info.context.desk(ledger, ready=False)
         await desk.service.reach(at_least)
         batch = {"op": "batch", "commands": [each.command() for each in commands]}
@@ -177,7 +177,7 @@ class Query(Comparisons):
         ledger: LedgerName = "main",
         limit: Annotated[int | None, arg("How many to name in each list at most.")] = None,
     ) -> WithdrawalPlan:
-        most = _most(info, limit, IMPACT_NAMES)
+        most = _names(info, limit)
         desk = await info.context.desk(ledger)
         return shown_plan(desk, await desk.service.plan_withdrawal(input.asked(), limit=most))
 
@@ -195,16 +195,23 @@ class Query(Comparisons):
 
 
 def _depth(depth: int | None) -> int | None:
-    if depth is not None and depth < 0:
-        raise Malformed(f"depth is not negative, and {depth} is", field="depth")
+    if depth is not None:
+        check_number(depth, "depth")
     return depth
 
 
-def _most(info: Info, limit: int | None, unless_said: int | None = None) -> int:
-    """How many at most; unless that is said, all that the server allows, or another number."""
+def _most(info: Info, limit: int | None) -> int:
+    """How many nodes at most; unless that is said, all that the server allows."""
     most = info.context.limits.nodes_max
-    if limit is not None and limit < 1:
-        raise Malformed(f"limit is at least 1, not {limit}", field="limit")
     if limit is None:
-        return most if unless_said is None else unless_said
+        return most
+    check_number(limit, "limit", least=1)
     return within("nodes", limit, most, "limit")
+
+
+def _names(info: Info, limit: int | None) -> int:
+    """How many names in a list at most; none too."""
+    if limit is None:
+        return IMPACT_NAMES
+    check_number(limit, "limit")
+    return within("nodes", limit, info.context.limits.nodes_max, "limit")
