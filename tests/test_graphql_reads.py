@@ -366,6 +366,20 @@ async def test_slices(history: Ledgers) -> None:
     assert (await refused(history, text, limit=0))["field"] == "limit"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        'history(ref: "b", last: %d) { revision }',
+        'history(ref: "b") { editions { last { states(last: %d) { count } } } }',
+    ],
+)
+async def test_how_many_of_the_last_is_refused_by_that_name(history: Ledgers, query: str) -> None:
+    for number, code in ((0, "malformed"), (501, "too_large")):
+        error = await refused(history, f"{{ {query % number} }}")
+        assert (error["code"], error["field"]) == (code, "last")
+        assert code == "too_large" or error["message"] == "last is at least 1, not 0"
+
+
 async def test_an_impact_may_name_nobody(ledgers: Ledgers) -> None:
     """As at every other door: the counts are whole."""
     await write(ledgers, record("p", 1))

@@ -120,7 +120,7 @@ class EditionHistory:
 
     @strawberry.field(description="The states it went through.")
     def states(self, info: Info, last: Last = None) -> Intervals:
-        size = page_size(last, info.context.limits)
+        size = page_size(last, info.context.limits, "last")
         shown = [_interval(self.desk, one) for one in self.found.states.last[-size:]]
         return Intervals(count=self.found.states.count, last=shown)
 
@@ -205,7 +205,7 @@ class Comparisons:
         last: Last = None,
         at: At = None,
     ) -> History | None:
-        size = page_size(last, info.context.limits)
+        size = page_size(last, info.context.limits, "last")
         desk = await info.context.desk(ledger, at)
         span, found = await desk.service.editions(ref, limit=size, at=at)
         editions = [EditionHistory(desk=desk, found=one, entry_id=ID(one.id), ref=ID(one.ref)) for one in found.last]
