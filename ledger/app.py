@@ -452,7 +452,7 @@ class Ledger:
     ) -> Report:
         """As `AsyncLedger.check`."""
         self._loop.require()
-        if not full and not isinstance(refs, str):
+        if not full:
             report = self._ledger._service.check_now(refs, max_age_s, at_least, at)
             if report is not None:
                 return report

@@ -149,6 +149,45 @@ def test_a_reference_that_is_no_text_is_malformed_and_no_other_is(both: Both, od
     assert [one["state"] for one in report["verdicts"]] == ["fresh", "unknown", "unknown"]
 
 
+@pytest.mark.parametrize("odd", [42, None, b"refund-limit", ["refund-limit"]], ids=str)
+@pytest.mark.parametrize("method", ["why", "entry", "history", "causes", "consequences"])
+def test_what_is_read_is_named_by_a_text(both: Both, method: str, odd: Any) -> None:
+    kind, told = both.agree(method, odd)
+    assert (kind, told["field"]) == (Malformed, "ref")
+    assert told["message"] == f"a reference is a text, not {type(odd).__name__}"
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "given", "field", "says"),
+    [
+        ("entries", [], {"about": 5}, "about", "a reference is a text, not int"),
+        ("entries", [], {"resting_on": [1]}, "resting_on", "a reference is a text, not list"),
+        ("entries", [], {"key_prefix": 5}, "key_prefix", "key_prefix is a text, not int"),
+        ("entries", [], {"actor": 5}, "actor", "actor is a text, not int"),
+        ("plan_withdrawal", [], {"about": 5}, "about", "a reference is a text, not int"),
+        ("check", [5], {}, "refs", "refs is a list of references, not int"),
+        ("check", [None], {"full": True}, "refs", "refs is a list of references, not NoneType"),
+        ("check", ["refund-limit"], {}, "refs", "refs is a list of references, not one string"),
+        ("diff", [None], {}, "from", "from is missing"),
+        ("compare", [5], {}, "ledger", "5 is no ledger name"),
+    ],
+)
+def test_what_is_asked_for_has_its_form(
+    both: Both, method: str, args: list[Any], given: dict[str, Any], field: str, says: str
+) -> None:
+    kind, told = both.agree(method, *args, **given)
+    assert (kind, told["field"]) == (Malformed, field)
+    assert told["message"].startswith(says)
+
+
+@pytest.mark.parametrize("method", ["check", "why", "entry", "history", "causes", "consequences"])
+def test_a_past_is_named_by_a_text(both: Both, method: str) -> None:
+    for one in (both.embedded, both.client):
+        with pytest.raises(Malformed) as told:
+            getattr(one, method)(["pay"] if method == "check" else "pay", at=5)
+        assert told.value.details["field"] == "at"
+
+
 def test_reads(both: Both) -> None:
     for ref in ("refund-limit", "refund-limit@1", "refund-ok", "pay@1", *KEYS, "@12", "@13", "@14"):
         both.agree("entry", ref)

@@ -19,6 +19,7 @@ from ledger.model.change import CHANGE_FIRST_MAX
 from ledger.model.entry import EMPTY, Head, parse_revision, revision_token
 from ledger.model.impact import IMPACT_NAMES, Impact
 from ledger.model.listing import Listing, Wanted
+from ledger.model.reference import check_ledger, check_reference, references_in
 from ledger.model.result import BatchResult, Result
 from ledger.model.verdict import UNKNOWN, Report, Verdict
 from ledger.model.view import (
@@ -141,9 +142,7 @@ class Asking(
         With `full` as of all that the store holds now: it is asked first. With `at`, a revision or a moment (RFC 3339),
         as the ledger would have answered then.
         """
-        if isinstance(refs, str):
-            raise Malformed("refs is a list of references, not one string", field="refs")
-        asked = list(refs)
+        asked = references_in(refs)
         sent = [ref for ref in asked if _is_text(ref)]
         answer = yield from ask(Request("POST", "freshness", self._question(sent, max_age_s, at, at_least, full)))
         told = decoded(answer.body, _Told)
@@ -161,11 +160,11 @@ class Asking(
         self, ref: str, *, max_age_s: float | None = None, at: str | None = None, at_least: str | None = None
     ) -> Steps[Explanation]:
         """The verdict, and the path from the root cause to it."""
-        return self._read(Explanation, "why", at_least, at=at, ref=_text(ref), max_age_s=_span(max_age_s))
+        return self._read(Explanation, "why", at_least, at=at, ref=check_reference(ref), max_age_s=_span(max_age_s))
 
     def entry(self, ref: str, *, at: str | None = None, at_least: str | None = None) -> Steps[EntryView]:
         """The entry a reference names; `@42` names an event itself."""
-        return self._read(EntryView, "entry", at_least, at=at, ref=_text(ref))
+        return self._read(EntryView, "entry", at_least, at=at, ref=check_reference(ref))
 
     def _entries(
         self, wanted: Wanted, after: int, limit: int, content: bool, at: str | None, at_least: str | None
@@ -193,7 +192,7 @@ class Asking(
         entries: list[EntryView] = []
         while True:
             after = entries[-1].seq if entries else None
-            found = yield from self._read(History, "history", at_least, at=at, ref=_text(ref), after=after)
+            found = yield from self._read(History, "history", at_least, at=at, ref=check_reference(ref), after=after)
             entries += found.entries
             if not (found.more and found.entries):
                 return msgspec.structs.replace(found, entries=tuple(entries), more=False)
@@ -207,6 +206,8 @@ class Asking(
         Each list names the first `limit`, a thousand at most, and counts all.
         """
         check_listed(limit)
+        if from_ is None:
+            raise Malformed("from is missing", field="from")
         return self._read(LedgerDiff, "diff", at_least, **{"from": from_}, to=to, limit=limit)
 
     def compare(
@@ -224,6 +225,7 @@ class Asking(
         Each list names the first `limit`, a thousand at most, and counts all.
         """
         check_listed(limit)
+        check_ledger(other)
         return self._read(LedgerComparison, "compare", at_least, other=other, at=at, other_at=other_at, limit=limit)
 
     def causes(
@@ -237,7 +239,7 @@ class Asking(
     ) -> Steps[GraphSlice]:
         """What it rests on, and what felled any of that."""
         check_walk(depth, limit)
-        return self._read(GraphSlice, "causes", at_least, at=at, ref=_text(ref), depth=depth, limit=limit)
+        return self._read(GraphSlice, "causes", at_least, at=at, ref=check_reference(ref), depth=depth, limit=limit)
 
     def consequences(
         self,
@@ -250,7 +252,9 @@ class Asking(
     ) -> Steps[GraphSlice]:
         """What rests on it."""
         check_walk(depth, limit)
-        return self._read(GraphSlice, "consequences", at_least, at=at, ref=_text(ref), depth=depth, limit=limit)
+        return self._read(
+            GraphSlice, "consequences", at_least, at=at, ref=check_reference(ref), depth=depth, limit=limit
+        )
 
     def remediation(self, *, at: str | None = None, at_least: str | None = None) -> Steps[list[Remedy]]:
         """Executed mutations that lost their ground (law 16)."""
@@ -390,12 +394,6 @@ def _pieces(lines: Iterable[bytes], progress: Callable[[int], None] | None) -> I
     yield bytes(piece)
     if progress is not None and number:
         progress(number)
-
-
-def _text(ref: str) -> str:
-    if not isinstance(ref, str):
-        raise Malformed(f"a reference is a text, not {type(ref).__name__}", field="ref")
-    return ref
 
 
 def _is_text(ref: Any) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 
 from ledger.errors import Malformed
 from ledger.model.bounds import check_page
+from ledger.model.reference import check_reference
 from ledger.model.writing import Moment
 
 Listed = TypeVar("Listed", covariant=True)
@@ -38,6 +39,12 @@ def wanted_of(
     """What Python is given: kinds as they come, times that may be datetimes. Raises Malformed."""
     if isinstance(kinds, str):
         raise Malformed(f'kinds is a list of kinds: ["belief"]; {kinds!r} is one text', field="kinds")
+    for field in ("about", "resting_on"):
+        if more[field] is not None:
+            check_reference(more[field], field)
+    for field in ("key_prefix", "actor"):
+        if not isinstance(more[field], str | None):
+            raise Malformed(f"{field} is a text, not {type(more[field]).__name__}", field=field)
     return Wanted(
         kinds=None if kinds is None else list(kinds),
         recorded_since=_text(recorded_since),

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -70,6 +72,22 @@ def parse_reference(text: str) -> Reference:
     return Reference(text, key=key, digest=digest)
 
 
+def check_reference(ref: Any, field: str = "ref") -> str:
+    """The reference itself, if it is a text. Raises Malformed."""
+    if not isinstance(ref, str):
+        raise Malformed(f"a reference is a text, not {type(ref).__name__}", field=field)
+    return ref
+
+
+def references_in(refs: Any) -> list[Any]:
+    """What is to be checked, as a list. Raises Malformed for what is none; what is no text in it gets its verdict."""
+    if isinstance(refs, str):
+        raise Malformed("refs is a list of references, not one string", field="refs")
+    if not isinstance(refs, Iterable):
+        raise Malformed(f"refs is a list of references, not {type(refs).__name__}", field="refs")
+    return list(refs)
+
+
 def check_key(key: str) -> str:
     """The key itself, if it may be one. Raises Malformed."""
     check_name(key, "key")
@@ -103,7 +121,7 @@ def check_name(name: str, what: str) -> str:
 
 def check_ledger(name: str) -> str:
     """The ledger's name itself, if it may be one. Raises Malformed."""
-    if not _LEDGER.fullmatch(name):
+    if not isinstance(name, str) or not _LEDGER.fullmatch(name):
         raise Malformed(
             f"{name!r} is no ledger name: lower-case letters, digits and . _ -, "
             "at most 63, starting with a letter or digit",

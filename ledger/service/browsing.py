@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ledger.model.reference import check_reference
 from ledger.model.verdict import FRESH, STALE, Verdict
 from ledger.validity.graph import acts_without_ground, faults
 from ledger.validity.lookup import KIND_NAMES, Lookup
@@ -15,6 +16,7 @@ from ledger.validity.verdicts import Reader, Step
 
 def entry_named(index: Lookup, ref: str) -> int:
     """The entry a reference names; `@42` names an event itself. Raises NotFound, Ambiguous, Malformed."""
+    check_reference(ref)
     literal = ref[1:] if ref[:1] == "@" and ref[1:].isascii() and ref[1:].isdigit() and len(ref) < 16 else ""
     return int(literal) if literal and 0 < int(literal) <= index.upto else resolve(index, ref)
 

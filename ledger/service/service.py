@@ -21,7 +21,7 @@ from ledger.model.change import CHANGE_FIRST_MAX, Change
 from ledger.model.entry import EMPTY, Entry, Event, Head, Sealed, head_after, revision_token
 from ledger.model.impact import IMPACT_NAMES, Impact
 from ledger.model.listing import Wanted
-from ledger.model.reference import check_ledger, check_tag
+from ledger.model.reference import check_ledger, check_tag, references_in
 from ledger.model.result import BatchResult
 from ledger.model.tag import Tag
 from ledger.model.verdict import UNKNOWN, Report, Verdict
@@ -261,7 +261,7 @@ class LedgerService:
             return None
         if at is not None and names_revision(at) and not self.follower.knows(at, "at"):
             return None
-        return self._judged(list(refs), max_age_s, at)
+        return self._judged(references_in(refs), max_age_s, at)
 
     async def check(
         self,
@@ -279,9 +279,7 @@ class LedgerService:
         for too long, all are unknown (`behind`). Raises Malformed and ForeignRevision for `at_least` and `at`,
         StoreError when the store can tell nothing for good.
         """
-        if isinstance(refs, str):
-            raise Malformed("refs is a list of references, not one string", field="refs")
-        refs = list(refs)
+        refs = references_in(refs)
         try:
             await self.reach(at_least)
             if full:
@@ -431,6 +429,8 @@ class LedgerService:
         Raises Malformed when `from_` comes after `to`.
         """
         check_listed(limit)
+        if from_ is None:
+            raise Malformed("from is missing", field="from")
         await self._ready(from_, "from")
         await self._ready(to, "to")
         with self.live.durable:

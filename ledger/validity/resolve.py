@@ -7,7 +7,7 @@ from bisect import bisect_left
 from itertools import islice
 
 from ledger.errors import Ambiguous, NotFound
-from ledger.model.reference import Reference, parse_reference
+from ledger.model.reference import Reference, check_reference, parse_reference
 from ledger.validity.lookup import NONE, Lookup
 from ledger.validity.rolls import FEW
 
@@ -20,7 +20,7 @@ def resolve(index: Lookup, text: str) -> int:
 
     Raises Malformed, NotFound (with the nearest key where that helps), Ambiguous.
     """
-    reference = parse_reference(text)
+    reference = parse_reference(check_reference(text))
     if reference.seq is not None:
         return _resolve_entry(index, reference.seq)
     key = index.keys.get(reference.key or "")
