@@ -367,6 +367,45 @@ class TestErrors:
         told = problem(await service.client.post("/v1/ledgers/main/tags", content=body, headers=JSON), 400, "malformed")
         assert (told["message"], "field" in told) == (message, False)
 
+    @pytest.mark.parametrize(
+        ("path", "field", "message"),
+        [
+            ("entries?kind=belief", "kind", "there is no parameter 'kind'; did you mean kinds?"),
+            ("diff?form=tag:loaded", "form", "there is no parameter 'form'; did you mean from?"),
+            ("audit?xyz=1", "xyz", "there is no parameter 'xyz'; there is at_least"),
+            ("export?limit=5", "limit", "there is no parameter 'limit'; there is entries"),
+            ("status?xyz=1", "xyz", "there is no parameter 'xyz'; there are at_least, at"),
+            ("diff", "from", "from is missing"),
+            ("why", "ref", "ref is missing"),
+            ("entries?limit=0", "limit", "limit is at least 1, not 0"),
+            ("entries?limit=1001", "limit", "limit is at most 1,000, not 1001"),
+            ("entries?limit=many", "limit", "limit is a whole number, not 'many'"),
+        ],
+    )
+    async def test_of_parameters_say_what_there_is(self, service: Service, path: str, field: str, message: str) -> None:
+        await service.write(record("a"))
+        told = problem(await service.client.get(f"/v1/ledgers/main/{path}"), 400, "malformed")
+        assert (told["field"], told["message"]) == (field, message)
+
+    @pytest.mark.parametrize(
+        ("path", "body", "field", "message"),
+        [
+            ("tags", {"nam": "x"}, "nam", "there is no field 'nam'; did you mean name?"),
+            ("tags", {}, "name", "name is missing"),
+            ("tags", None, None, "the body is missing"),
+            ("impact?limits=3", {}, "limits", "there is no parameter 'limits'; did you mean limit?"),
+            ("commands?atomics=1", {}, "atomics", "there is no parameter 'atomics'; did you mean atomic?"),
+        ],
+    )
+    async def test_of_what_is_posted_say_what_there_is(
+        self, service: Service, path: str, body: Any, field: str | None, message: str
+    ) -> None:
+        await service.write(record("a"))
+        content = b"" if body is None else json.dumps(body).encode()
+        answer = await service.client.post(f"/v1/ledgers/main/{path}", content=content, headers=JSON)
+        told = problem(answer, 400, "malformed")
+        assert (told.get("field"), told["message"]) == (field, message)
+
     async def test_of_the_store_are_told_without_its_words(self) -> None:
         store = _Silent()
         async with serving(store) as service:

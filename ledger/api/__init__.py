@@ -5,6 +5,7 @@ application  the routes, and what lies around them
 routes       those of a ledger, and the short way to the hot one
 freshness    POST /v1/ledgers/{ledger}/freshness, the hot path
 commands     POST /v1/ledgers/{ledger}/commands
+complaints   what is wrong with parameters and bodies, in our words
 health       /healthz, /readyz, and what the service waits for while it starts
 metrics      /metrics
 access       around every request: an id, a time limit, its errors, a line in the log, its figures

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.api.bodies import ClientGone
+from ledger.api.complaints import of_validation
 from ledger.api.health import Readiness
 from ledger.api.logs import Log
 from ledger.api.metrics import Metrics
@@ -102,7 +103,7 @@ class Access:
                 "the same idempotency key"
             )
         if isinstance(error, HTTPException | RequestValidationError):
-            return _of_framework(error)
+            return _of_framework(error, exchange.scope.get("route"))
         return Internal("something went wrong in the service; its log has more under this request_id")
 
     def _note(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
@@ -184,20 +185,12 @@ def _route(scope: Scope) -> str:
     return path if any(getattr(known, "path", None) == path for known in scope["app"].routes) else ELSEWHERE
 
 
-def _of_framework(error: HTTPException | RequestValidationError) -> LedgerError:
+def _of_framework(error: HTTPException | RequestValidationError, route: Any) -> LedgerError:
     if isinstance(error, RequestValidationError):
-        return _of_validation(error.errors()[0])
+        return of_validation(error.errors(), route)
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         return MethodNotAllowed(f"this path takes {allowed or 'another method'}", allow=allowed or None)
     if error.status_code == 400:
         return Malformed("the body is not JSON in UTF-8, or it is nested too deep")
     return NoSuchRoute("there is nothing at this path; /openapi.json says what there is")
-
-
-def _of_validation(first: dict[str, Any]) -> Malformed:
-    """Of JSON that is none the framework tells a position, where else it tells a field."""
-    if first["type"] == "json_invalid":
-        return Malformed(f"the body is not JSON: {first['ctx']['error']} (character {first['loc'][-1]})")
-    field = ".".join(str(part) for part in first["loc"][1:]) or None
-    return Malformed(f"{field or 'the request'}: {first['msg']}", field=field)

@@ -18,6 +18,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from ledger.api import bodies
+from ledger.api.complaints import no_such
 from ledger.errors import LedgerError, Malformed, Overloaded, StoreError, TooLarge
 from ledger.model.canonical import parse_json
 from ledger.model.command import BatchCommand, Command, parse_command
@@ -180,7 +181,7 @@ def _size(command: Any) -> int:
 def _atomic(query: bytes) -> bool:
     asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     if unknown := set(asked) - {"atomic"}:
-        raise Malformed(f"unknown parameter {min(unknown)!r}; there is atomic", field=min(unknown))
+        raise no_such(min(unknown), ("atomic",))
     value = asked.get("atomic", ["true"])[-1]
     if value not in ("true", "false"):
         raise Malformed(f"atomic is true or false, not {value!r}", field="atomic")

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from ledger.api import bodies
 from ledger.api.commands import CommandLines, one_batch, telling_the_line
+from ledger.api.complaints import no_such
 from ledger.errors import Malformed
 from ledger.model.bounds import check_names
 from ledger.model.impact import IMPACT_NAMES
@@ -42,7 +43,7 @@ def asked_of(query: bytes) -> tuple[str | None, int]:
     """`at_least` and `limit`. Raises Malformed."""
     asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     if unknown := set(asked) - {"at_least", "limit"}:
-        raise Malformed(f"unknown parameter {min(unknown)!r}; there are at_least and limit", field=min(unknown))
+        raise no_such(min(unknown), ("at_least", "limit"))
     limit: Any = asked.get("limit", [str(IMPACT_NAMES)])[-1]
     if not _NUMBER.fullmatch(limit):
         raise Malformed(f"limit is a whole number, not {limit[:80]!r}", field="limit")
