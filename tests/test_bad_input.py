@@ -528,7 +528,7 @@ def test_a_mistyped_time_to_wait_is_named(page: Terminal, seconds: str) -> None:
 
 AS_NOBODY = """
 import os, sys
-import ledger.service.committer, ledger.service.interchange, ledger.store.sqlite
+import ledger.app, ledger.cli.shell, ledger.service.committer, ledger.service.interchange, ledger.store.sqlite
 from ledger.cli import main
 if os.getuid() == 0:  # who may write anywhere
     os.setgid(65534)

@@ -678,6 +678,45 @@ def test_a_check_does_not_load_what_only_writing_needs(page: Terminal) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+IMPATIENT = """
+import os, runpy, signal, sys
+_, importing, *sys.argv[1:] = sys.argv
+
+class Impatient:
+    def find_spec(name, *_):
+        if name == importing:
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Impatient)
+runpy.run_module("ledger", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("importing", ["ledger.cli.shell", "click", "ledger.errors", "ledger.app"])
+def test_ctrl_c_in_the_first_moments_is_told_as_later(terminal: Terminal, importing: str) -> None:
+    def told(*args: str) -> tuple[int, str]:
+        command = [sys.executable, "-c", IMPATIENT, importing, "check", "x", "--store", terminal.store, *args]
+        done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr.lstrip()  # where a command runs, the line of ^C is ended first
+
+    assert told() == (130, "error: interrupted (interrupted)\n")
+    assert told("--json") == (130, '{"code":"interrupted","message":"interrupted","retry":true}\n')
+
+
+def test_what_the_package_gives_is_imported_when_it_is_asked_for() -> None:
+    script = (
+        "import sys, ledger\n"
+        "before = {name for name in sys.modules if name.startswith('ledger.')}\n"
+        "assert before == set() and set(ledger.__all__) <= set(dir(ledger))\n"
+        "from ledger import *\n"
+        "print(Ledger.__module__, LedgerClient.__module__, LedgerError.code, hasattr(ledger, 'nothing'))"
+    )
+    env = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "ledger.app ledger.client.clients error False\n"
+
+
 def test_a_reader_that_has_had_enough_is_no_error(terminal: Terminal) -> None:
     terminal.ok("import", "-", given=documents(5_000))
     with terminal.start("export") as export:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ledger.addresses import without_password
-from ledger.app import Ledger
 from ledger.cli.progress import Bar
 from ledger.cli.render import as_json_text, clean, print_json, print_lines
 from ledger.errors import NoSuchDatabase, NoSuchLedger, Usage
 
 if TYPE_CHECKING:
+    from ledger.app import Ledger
     from ledger.client import LedgerClient
 
     AnyLedger = Ledger | LedgerClient
@@ -68,6 +68,8 @@ class Place:
             with self._asked(create=create, dry_run=dry_run) as client:
                 yield client
             return
+        from ledger.app import Ledger  # takes a while to import, and a service, --help and --version need none
+
         with self._naming_the_store(), Bar("reading the log", unit="entries") as bar:
             ledger = Ledger.open(self.store, self.ledger, create=create, dry_run=dry_run, progress=bar.on)
         with ledger:

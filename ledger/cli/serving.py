@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from ledger.addresses import without_password
-from ledger.app import open_ledgers
 from ledger.cli.render import clean
 
 
@@ -22,6 +21,7 @@ def serve(host: str | None, port: int | None, store: str | None) -> None:
     """
     # A server takes half a second to import: no other command shall wait for it.
     from ledger.api.server import run
+    from ledger.app import open_ledgers
     from ledger.settings import Settings
 
     settings = Settings.read(host=host, port=port, store=store)

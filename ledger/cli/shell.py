@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from ledger import __version__
+from ledger.cli.interrupt import EXIT_INTERRUPTED, wants_json
 from ledger.cli.planning import impact, withdraw
 from ledger.cli.reading import READING
 from ledger.cli.render import as_json_text, clean
@@ -22,7 +23,6 @@ from ledger.cli.writing import WRITING
 from ledger.errors import FileTrouble, Interrupted, LedgerError, Usage
 
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 """As the shell reports of a program that was stopped by SIGPIPE."""
 
@@ -45,7 +45,7 @@ class Shell(click.Group):
         try:
             code = self._run(given, prog_name or "ledger", extra)
         except LedgerError as error:
-            _tell(error, _wants_json(given))
+            _tell(error, wants_json(given))
             code = EXIT_INTERRUPTED if isinstance(error, Interrupted) else EXIT_ERROR
         sys.exit(code)
 
@@ -100,12 +100,6 @@ for section in SECTIONS.values():
         cli.add_command(command)
 
 
-def main() -> NoReturn:
-    """Entry point of the `ledger` script."""
-    cli.main()
-    raise AssertionError("cli.main exits")
-
-
 def one_line(error: LedgerError) -> str:
     """`line 17: field because: nothing is recorded under 'pep/9'; did you mean 'pep/8'? (not_found)`
 
@@ -138,17 +132,6 @@ def _usage(error: click.ClickException) -> Usage:
     context = getattr(error, "ctx", None)
     where = f"{context.command_path} --help" if context is not None else "ledger --help"
     return Usage(message[:1].lower() + message[1:], note=f"see `{where}`")
-
-
-def _wants_json(args: list[str]) -> bool:
-    return "--json" in args or os.environ.get("LEDGER_JSON", "").lower() in (
-        "1",
-        "true",
-        "yes",
-        "on",
-        "t",
-        "y",
-    )
 
 
 def _take_any_text() -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
-from ledger.app import migrate as migrate_store
 from ledger.cli.files import Source, target
 from ledger.cli.options import Place, placed
 from ledger.cli.progress import Bar
@@ -103,6 +100,10 @@ def migrate(place: Place) -> None:
     """Bring a store to the schema of this version."""
     if place.is_service:
         raise Usage(f"a service brings its store to its own version when it starts; {place.address} needs no migrate")
+    import asyncio
+
+    from ledger.app import migrate as migrate_store
+
     found, schema = asyncio.run(migrate_store(place.store))
     place.answer(
         lambda: {"store": place.address, "found": found, "schema": schema},
