@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from ledger import Ledger
-from ledger.errors import ImpactChanged, Refused
+from ledger.errors import ImpactChanged, Malformed, Refused
 from ledger.model.withdrawal import WithdrawalPlan
 from tests.clients import KINDS, client_of
 from tests.serving import Service, hosted
@@ -112,9 +113,33 @@ def test_the_command_line_refuses_a_plan_that_is_another_by_now(terminal: Termin
     result = terminal.run(*X, "--plan", digest, "--json")
     assert (result.exit_code, json.loads(result.stderr)["code"]) == (2, "impact_changed")
     assert json.loads(result.stderr)["impact"] == terminal.json(*X)["impact"]["digest"]
+    assert json.loads(result.stderr)["field"] == "plan"
     assert terminal.head[0] == 5
     assert terminal.ok(*X, "--yes").splitlines()[-2] == "withdrawn 2, fell 4"
     assert terminal.json("withdraw", "--resting-on", "one", "--yes")["count"] == 2
+
+
+NO_PLAN = "'sha256:abc' is no digest: sha256: and 64 lower-case hex digits"
+
+
+@pytest.mark.parametrize("args", [["--actor", "agent-x"], ["--actor", "agent-x", "--yes"], ["--about", "nowhere"]])
+def test_the_command_line_says_what_the_digest_of_a_plan_looks_like(terminal: Terminal, args: list[str]) -> None:
+    """Before anything else is looked at: no ledger is opened."""
+    for ledger in ("main", "none"):
+        result = terminal.run("withdraw", *args, "--plan", "sha256:abc", "--json", "--ledger", ledger)
+        told = {"code": "malformed", "message": NO_PLAN, "retry": False, "field": "plan"}
+        assert (result.exit_code, json.loads(result.stderr)) == (2, told)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_clients_say_what_the_digest_of_a_plan_looks_like(kind: str, service: Service) -> None:
+    with client_of(kind, service.address) as client:
+        client.apply(PAGE)
+        plan = client.plan_withdrawal(actor="agent-x")
+        mistyped = msgspec.structs.replace(plan, impact=msgspec.structs.replace(plan.impact, digest="sha256:abc"))
+        with pytest.raises(Malformed) as refused:
+            client.withdraw(mistyped)
+        assert (refused.value.message, refused.value.details["field"]) == (NO_PLAN, "plan")
 
 
 @pytest.mark.parametrize(
@@ -175,8 +200,18 @@ def test_both_clients(kind: str, service: Service) -> None:
         ("withdrawal/plan", {"filter": {"kinds": "belief"}}, 400, {"code": "malformed", "field": "filter.kinds"}),
         ("withdrawal/plan?at=1", {"filter": {"actor": "x"}}, 400, {"code": "malformed", "field": "at"}),
         ("withdrawal", {"filter": {"actor": "x"}}, 400, {"code": "malformed"}),
-        ("withdrawal", {"filter": {"actor": "x"}, "plan": "sha256:00"}, 400, {"code": "malformed", "field": "plan"}),
-        ("withdrawal", {"filter": {"actor": "x"}, "plan": f"sha256:{'0' * 64}"}, 409, {"code": "impact_changed"}),
+        (
+            "withdrawal",
+            {"filter": {"actor": "x"}, "plan": "sha256:abc"},
+            400,
+            {"code": "malformed", "message": NO_PLAN, "field": "plan"},
+        ),
+        (
+            "withdrawal",
+            {"filter": {"actor": "x"}, "plan": f"sha256:{'0' * 64}"},
+            409,
+            {"code": "impact_changed", "field": "plan"},
+        ),
     ],
 )
 def test_what_http_refuses(
@@ -217,8 +252,11 @@ def test_graphql(service: Service) -> None:
     assert (plan["count"], plan["first"]) == (2, [{"id": "@1", "actor": "agent-x"}])
     assert plan["impact"] == {"fell": {"count": 3, "first": ["web/a@1"]}, "remediation": {"first": ["pay@1"]}}
     withdraw = """mutation ($input: WithdrawalInput!, $plan: String!) { withdraw(input: $input, plan: $plan) {
-      ... on Withdrawn { count replayed fell { count } } ... on ImpactConflict { code impact }
+      ... on Withdrawn { count replayed fell { count } } ... on ImpactConflict { code impact field }
+      ... on InvalidInput { code message field }
     } }"""
     refused = ask(withdraw, input=asked, plan=f"sha256:{'0' * 64}")
-    assert refused == {"code": "impact_changed", "impact": plan["digest"]}
+    assert refused == {"code": "impact_changed", "impact": plan["digest"], "field": "plan"}
+    refused = ask(withdraw, input=asked, plan="sha256:abc")
+    assert refused == {"code": "malformed", "message": NO_PLAN, "field": "plan"}
     assert ask(withdraw, input=asked, plan=plan["digest"]) == {"count": 2, "replayed": False, "fell": {"count": 3}}

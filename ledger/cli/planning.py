@@ -16,6 +16,7 @@ from ledger.errors import ImpactChanged, LedgerError, Usage
 from ledger.model.canonical import parse_json
 from ledger.model.impact import IMPACT_NAMES_MAX
 from ledger.model.lines import check_atomic
+from ledger.model.withdrawal import check_plan
 
 _limit = click.option(
     "--limit",
@@ -78,12 +79,16 @@ def withdraw(place: Place, yes: bool, plan: str | None, limit: int, **asked: Any
     The filters are those of `entries`; --actor is who recorded what is to be withdrawn. With --yes, or with
     --plan and the digest that was shown, it is done: all or nothing, and only if it does what was shown.
     """
+    if plan is not None:
+        check_plan(plan)
     with place.reading() as ledger:
         with Bar("planning the withdrawal", by_itself=True):
             planned = ledger.plan_withdrawal(limit=limit, **asked)
         if plan is not None and plan != planned.digest:
             raise ImpactChanged(
-                "it would do something else by now than the plan that was shown; look again", impact=planned.digest
+                "it would do something else by now than the plan that was shown; look again",
+                field="plan",
+                impact=planned.digest,
             )
         if not (yes or plan):
             place.answer(planned.as_dict, lambda: plan_lines(planned))

@@ -12,8 +12,10 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
+from ledger.errors import Malformed
 from ledger.model.impact import IMPACT_NAMES, Impact
 from ledger.model.listing import Wanted, wanted_of
+from ledger.model.reference import check_digest
 from ledger.model.result import NO_EFFECT, Effect
 from ledger.model.shown import Shown
 from ledger.model.verdict import STALE_REASONS
@@ -38,7 +40,10 @@ class Withdrawing(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 class PlannedWithdrawal(Withdrawing, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The same, to be done as a plan showed it."""
 
-    plan: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$", description="The digest of that plan.")]
+    plan: Annotated[
+        str,  # its form is for `check_plan`, at whichever door it comes
+        Meta(description="The digest of that plan.", extra_json_schema={"pattern": "^sha256:[0-9a-f]{64}$"}),
+    ]
     idempotency_key: Annotated[
         str | None, Meta(description="The same withdrawal under the same key is answered, not repeated.")
     ] = None
@@ -83,6 +88,14 @@ class Withdrawn(Shown, frozen=True, kw_only=True):
     fell: Effect = NO_EFFECT
     revived: Effect = NO_EFFECT
     replayed: bool = False
+
+
+def check_plan(digest: str) -> str:
+    """What names a plan, if it may be the digest of one. Raises Malformed."""
+    try:
+        return check_digest(digest)
+    except Malformed as error:
+        raise error.at(field="plan") from None
 
 
 def revocation_of(asked: Withdrawing, target: str) -> dict[str, Any]:

@@ -513,9 +513,11 @@ class LedgerService:
         """Do what a plan with this digest showed, as one atomic batch. Raises ImpactChanged if it would be another by
         now, and as `plan_withdrawal` and `apply` do."""
         from ledger.model.command import check_idempotency_key
+        from ledger.model.withdrawal import check_plan
         from ledger.service.recall import recalled
-        from ledger.service.withdrawal import told, withdrawal
+        from ledger.service.withdrawal import naming_the_plan, told, withdrawal
 
+        check_plan(plan)
         check_idempotency_key(idempotency_key)
         named = {idempotency_key} if idempotency_key is not None else set()
         known = await recalled(self.store, self.live, named)
@@ -524,7 +526,9 @@ class LedgerService:
         else:
             targets, _ = await self._to_withdraw(asked)
         names = [f"@{seq}" for seq in targets]
-        result = await self.apply(await withdrawal(asked, names, plan=plan, idempotency_key=idempotency_key))
+        batch = await withdrawal(asked, names, plan=plan, idempotency_key=idempotency_key)
+        with naming_the_plan():
+            result = await self.apply(batch)
         if result.replayed and not known and await recalled(self.store, self.live, named):
             return await self.withdraw(asked, plan, idempotency_key=idempotency_key)  # it landed while this was planned
         return told(result)

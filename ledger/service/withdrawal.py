@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from ledger.errors import Malformed
+from ledger.errors import ImpactChanged, Malformed
 from ledger.model.canonical import digest_of_bytes
 from ledger.model.command import BatchCommand, SingleCommand, parse_command
 from ledger.model.listing import Wanted
@@ -82,6 +83,16 @@ async def withdrawal(
     batch = BatchCommand(commands=commands, expects_impact=plan, idempotency_key=idempotency_key)
     # What was asked, not what was found: under its key it is the same again, though nothing is left to be found.
     return batch.sent_as(digest_of_bytes(msgspec.json.encode([asked, plan])))
+
+
+@contextlib.contextmanager
+def naming_the_plan() -> Iterator[None]:
+    """Who withdraws gave a `plan`; that the batch carries it as `expects_impact` is our doing."""
+    try:
+        yield
+    except ImpactChanged as error:
+        error.details["field"] = "plan"
+        raise
 
 
 def told(result: BatchResult) -> Withdrawn:

@@ -213,7 +213,7 @@ class WithdrawingMany:
             with pytest.raises(ImpactChanged) as moved:
                 await page.ledger.withdraw(plan)
             plan = await page.ledger.plan_withdrawal(actor="x")
-            assert moved.value.details["impact"] == plan.digest
+            assert moved.value.details == {"field": "plan", "impact": plan.digest}
         await page("entries revocation                   -> none")
         assert (await page.ledger.withdraw(plan)).count == 4
 
