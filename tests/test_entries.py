@@ -236,4 +236,4 @@ def test_every_door_has_the_same_filters() -> None:
     how = {"mode", "reason", "by"}
     assert planned | how == set(inspect.signature(Planning.plan_withdrawal).parameters) - paging
     options = {one.name for one in withdraw.params if isinstance(one, click.Option)}
-    assert planned | how == options - paging - placed - {"yes", "plan"}
+    assert planned | how == options - paging - placed - {"yes", "plan", "idempotency_key"}

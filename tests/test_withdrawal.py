@@ -107,6 +107,19 @@ def test_the_command_line_does_what_was_shown(terminal: Terminal) -> None:
     assert terminal.ok(*X, "--yes").splitlines()[-2] == "withdrawn 0, fell 0"
 
 
+def test_the_same_command_again_under_a_key_answers_as_the_first_time(terminal: Terminal) -> None:
+    digest = terminal.json(*X)["impact"]["digest"]
+    once = (*X, "--plan", digest, "--idempotency-key", "once")
+    first = terminal.json(*once)
+    assert terminal.json(*once) == first | {"replayed": True}
+    assert terminal.ok(*once).splitlines()[:-1] == ["withdrawn 2 (answered before), fell 3"]
+    assert len(terminal.json("entries", "--kind", "revocation")["entries"]) == 2
+    other = terminal.run("withdraw", "--actor", "ann", "--plan", digest, "--idempotency-key", "once", "--json")
+    assert json.loads(other.stderr)["code"] == "idempotency_conflict"
+    without = terminal.run(*X, "--yes", "--idempotency-key", "once", "--json")
+    assert json.loads(without.stderr)["code"] == "usage"
+
+
 def test_the_command_line_refuses_a_plan_that_is_another_by_now(terminal: Terminal) -> None:
     digest = terminal.json(*X)["impact"]["digest"]
     terminal.ok("record", "--kind", "belief", "--key", "three", "1", "--because", "one")

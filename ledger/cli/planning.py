@@ -12,7 +12,7 @@ from ledger.cli.options import Place, placed
 from ledger.cli.progress import Bar
 from ledger.cli.render import impact_lines, plan_lines, print_lines, withdrawn_lines
 from ledger.cli.writing import MODES
-from ledger.errors import ImpactChanged, LedgerError, Usage
+from ledger.errors import LedgerError, Usage
 from ledger.model.canonical import parse_json
 from ledger.model.impact import IMPACT_NAMES_MAX
 from ledger.model.lines import check_atomic
@@ -71,9 +71,10 @@ def impact(place: Place, refs: tuple[str, ...], mode: str | None, file: str | No
 @click.option("--by", envvar="LEDGER_ACTOR", show_envvar=True, metavar="NAME", help="Who withdraws.")
 @click.option("--yes", is_flag=True, help="Do it, once it is shown.")
 @click.option("--plan", metavar="DIGEST", help="Do it if it still is what was shown with this digest.")
+@click.option("--idempotency-key", metavar="KEY", help="With --plan: the same again is answered, not repeated.")
 @_limit
 @placed
-def withdraw(place: Place, yes: bool, plan: str | None, limit: int, **asked: Any) -> None:
+def withdraw(place: Place, yes: bool, plan: str | None, idempotency_key: str | None, limit: int, **asked: Any) -> None:
     """Show what a withdrawal of all that fits would withdraw, and what would fall with it; nothing is changed.
 
     The filters are those of `entries`; --actor is who recorded what is to be withdrawn. With --yes, or with
@@ -81,22 +82,19 @@ def withdraw(place: Place, yes: bool, plan: str | None, limit: int, **asked: Any
     """
     if plan is not None:
         check_plan(plan)
+    elif idempotency_key is not None:  # another plan, as there is once it is done, is another command
+        raise Usage("--idempotency-key needs --plan: it stands for that withdrawal alone")
     with place.reading() as ledger:
         with Bar("planning the withdrawal", by_itself=True):
             planned = ledger.plan_withdrawal(limit=limit, **asked)
-        if plan is not None and plan != planned.digest:
-            raise ImpactChanged(
-                "it would do something else by now than the plan that was shown; look again",
-                field="plan",
-                impact=planned.digest,
-            )
         if not (yes or plan):
             place.answer(planned.as_dict, lambda: plan_lines(planned))
             return
-        if not place.as_json:
+        meant = planned if plan is None else planned.with_digest(plan)
+        if not place.as_json and meant == planned:
             print_lines(plan_lines(planned)[:-1])
         with Bar("withdrawing", by_itself=True):
-            done = ledger.withdraw(planned)
+            done = ledger.withdraw(meant, idempotency_key=idempotency_key)
     place.answer(done.as_dict, lambda: withdrawn_lines(done))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -73,6 +73,10 @@ class WithdrawalPlan(Shown, frozen=True, kw_only=True):
     def digest(self) -> str:
         """That of the impact: it says which editions change, and how."""
         return self.impact.digest
+
+    def with_digest(self, digest: str) -> Self:
+        """The same question, with the digest it was answered by when it was shown. Raises Malformed."""
+        return msgspec.structs.replace(self, impact=msgspec.structs.replace(self.impact, digest=check_plan(digest)))
 
     @property
     def commands(self) -> list[dict[str, Any]]:
