@@ -339,6 +339,9 @@ RECORD = ["record", "--kind", "belief"]
 
 ARGUMENTS = {
     "no such command": (["chek"], "usage", ["'chek'", "'check'", "ledger --help"]),
+    "a command of another name": (["compare", "staging"], "usage", ["'compare'", "`ledger diff --other NAME`"]),
+    "a mode for a command": (["erase", "old"], "usage", ["'erase'", "`ledger revoke --mode erased`"]),
+    "a method for a command": (["plan_withdrawal"], "usage", ["'plan_withdrawal'", "`ledger withdraw`"]),
     "no such option": (["check", "a", "--stor", "x"], "usage", ["--stor", "--store", "ledger check --help"]),
     "no reference": (["check"], "usage", ["REF"]),
     "an age of nothing": (["check", "old", "--max-age", "nan"], "usage", ["--max-age", "seconds", "'nan'"]),

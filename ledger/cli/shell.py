@@ -35,6 +35,16 @@ SECTIONS = {
 }
 
 
+ELSEWHERE = {
+    "apply": "import",
+    "compare": "diff --other NAME",
+    "erase": "revoke --mode erased",
+    "plan-withdrawal": "withdraw",
+    "quarantine": "revoke --mode quarantined",
+}
+"""What is named so in the library or in our documents, and how the command line has it; click knows near misses."""
+
+
 class Shell(click.Group):
     """Commands return their exit code; whatever they raise is told here and nowhere else."""
 
@@ -69,6 +79,13 @@ class Shell(click.Group):
         for title, commands in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(command.name or "", command.get_short_help_str()) for command in commands])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if there := ELSEWHERE.get(args[0].replace("_", "-")):
+            raise click.UsageError(f"no such command {args[0]!r}; did you mean `{ctx.command_path} {there}`?", ctx)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
