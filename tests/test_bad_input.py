@@ -325,12 +325,20 @@ def test_a_gzip_file_that_was_cut_or_damaged_is_named(page: Terminal) -> None:
         ("{}", ["line 2", "not a line of a verbatim export"]),
         ('{"entry":{},"hash":"00"}', ["line 2", "not a line of a verbatim export"]),
         ('{"entry"', ["line 2", "not JSON", "as if it was cut"]),
-        ('{"op":"revoke","target":"old"}', ["line 2", "not a line of a verbatim export"]),
+        ('{"op":"revoke","target":"old"}', ["line 2", "not a line of a verbatim export", "use `import`"]),
         ('{"entry":{"kind":"expiry","seq":1,"batch":1,"recorded_at_us":1,"targets":[1]},"hash":"xy"}', ["line 2"]),
     ],
 )
 def test_a_bad_log_is_not_restored(page: Terminal, line: str, says: list[str]) -> None:
     refused(page, "restore", "-", "--ledger", "new", given="\n" + line, code="malformed", says=says)
+
+
+def test_a_verbatim_log_is_not_imported(page: Terminal) -> None:
+    page.ok("tag", "here")
+    *_, entry, tag = page.ok("export", "--entries").splitlines()
+    for line in (entry, tag):
+        says = ["line 1: op is missing", "verbatim export: use `restore`"]
+        refused(page, "import", "-", given=line, code="malformed", says=says)
 
 
 # --- arguments ------------------------------------------------------------------------------------------------

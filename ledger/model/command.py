@@ -252,16 +252,21 @@ def parse_command(data: Any) -> Command:
         return _parse_batch(data)
     kind = _TYPES.get(op) if isinstance(op, str) else None
     if kind is None:
-        raise Malformed(
-            f"{op!r} is no operation; expected one of {', '.join(OPS)}" if "op" in data else "op is missing",
-            field="op",
-        )
+        raise Malformed(_no_operation(data), field="op")
     command = _form(data, kind)
     sent = _as_sent(data)
     if isinstance(command, RecordCommand):
         sent["content"] = _take_content(command)
     # Validated fields hold neither floats nor other keys than their own.
     return command.sent_as(digest_of_bytes(canonical_plain(sent)))
+
+
+def _no_operation(data: Mapping[str, Any]) -> str:
+    if "op" in data:
+        return f"{data['op']!r} is no operation; expected one of {', '.join(OPS)}"
+    if "hash" in data:  # of an entry, or of a tag
+        return "op is missing; it looks like a line of a verbatim export: use `restore`"
+    return "op is missing"
 
 
 def _parse_batch(data: Mapping[str, Any]) -> BatchCommand:

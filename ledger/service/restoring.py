@@ -107,6 +107,8 @@ def _parsed(line: bytes, number: int) -> dict[str, Any]:
         raise error.at(line=number) from None
     if not isinstance(data, dict):
         raise Malformed("not a line of a verbatim export: it is no object", line=number)
+    if "op" in data:
+        raise Malformed("not a line of a verbatim export; it looks like a command: use `import`", line=number)
     return data
 
 
