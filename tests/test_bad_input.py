@@ -469,10 +469,9 @@ def test_a_database_that_is_absent_is_not_created_by_looking(tmp_path: Path) -> 
     )
     assert list(tmp_path.iterdir()) == []
     terminal.store = f"sqlite:///{tmp_path}/none/ledger.db"
-    refused(terminal, "check", "old", code="no_such_ledger", says=["'main'"])
-    refused(
-        terminal, "record", "--kind", "belief", "1", code="no_such_database", says=["folder", "none", "LEDGER_STORE"]
-    )
+    for command in (["check", "old"], ["status"], ["record", "--kind", "belief", "1"], ["import", "--dry-run", "-"]):
+        says = [f"the folder '{tmp_path}/none' does not exist", "LEDGER_STORE"]
+        refused(terminal, *command, code="no_such_database", says=says)
 
 
 def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path) -> None:

@@ -156,8 +156,8 @@ class SqliteStore(Store):
         with self._translated():
             if self.path.exists():
                 await (self._writing if create else self._reading).run(_nothing)
-            elif create:
-                self._check_folder()  # an empty place; only writing creates it
+            else:
+                self._check_folder(create=create)  # an empty place; only writing creates it
 
     async def close(self) -> None:
         await self._reading.close()
@@ -313,7 +313,7 @@ class SqliteStore(Store):
 
     def _connect_writer(self) -> sqlite3.Connection:
         if not self.path.exists():
-            self._check_folder()
+            self._check_folder(create=True)
         writable = self._may_be_written()
         connection = _connect(self.path, "rwc", self.busy_timeout_s)
         with _closed_unless_well(connection):
@@ -340,12 +340,12 @@ class SqliteStore(Store):
     def _may_be_written(self) -> bool:
         return os.access(self.path if self.path.exists() else self.path.parent, os.W_OK)
 
-    def _check_folder(self) -> None:
-        """Whether the file could be made."""
+    def _check_folder(self, *, create: bool) -> None:
+        """Whether the file could be there, and be made (`create`)."""
         folder = self.path.parent
         if not folder.is_dir():
             raise NoSuchDatabase(f"the folder {str(folder)!r} does not exist", path=str(self.path))
-        if not os.access(folder, os.W_OK):
+        if create and not os.access(folder, os.W_OK):
             raise ReadOnly(f"{str(folder)!r} may not be written to", path=str(self.path))
 
     def _translated(self) -> contextlib.AbstractContextManager[None]:
