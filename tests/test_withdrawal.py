@@ -93,6 +93,11 @@ def test_the_command_line_shows_a_plan_and_changes_nothing(terminal: Terminal) -
     assert terminal.head[0] == 4
     short = terminal.ok(*X, "--limit", "1").splitlines()
     assert (short[2], short[5]) == ("  and 1 more", "  and 2 more")
+    assert terminal.ok(*X, "--limit", "0").splitlines()[:-1] == [
+        "would withdraw 2 as quarantined: 1 belief, 1 dependency",
+        "would fall 3: 1 belief, 1 dependency, 1 mutation",
+        "would need repair 1",
+    ]
 
 
 def test_the_command_line_does_what_was_shown(terminal: Terminal) -> None:

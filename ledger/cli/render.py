@@ -377,9 +377,8 @@ def plan_lines(plan: WithdrawalPlan) -> list[str]:
     """What would be withdrawn, and what that would do; last how to do it."""
     if not plan.count:
         return ["nothing to withdraw", footer(plan.impact.revision)]
-    more = plan.count - len(plan.first)
     lines = [f"would withdraw {plan.count:,} as {plan.asked.mode}: {_kinds(plan.kinds)}"]
-    lines += [f"  {line}" for line in entry_lines(plan.first)] + ([f"  and {more:,} more"] if more else [])
+    lines += [*(f"  {line}" for line in entry_lines(plan.first)), *_more(plan.count, len(plan.first))]
     how = f"nothing was changed; do it: --plan {plan.digest}"
     return [*lines, *_impact(plan.impact), footer(plan.impact.revision, how)]
 
@@ -414,8 +413,12 @@ def _kinds(kinds: dict[str, int]) -> str:
 
 
 def _listed(extent: Extent | Effect) -> list[str]:
-    more = extent.count - len(extent.first)
-    return [f"  {clean(name)}" for name in extent.first] + ([f"  and {more:,} more"] if more else [])
+    return [*(f"  {clean(name)}" for name in extent.first), *_more(extent.count, len(extent.first))]
+
+
+def _more(count: int, shown: int) -> list[str]:
+    """How many a list leaves out; of a list that shows none (`--limit 0`) its head has told the number."""
+    return [f"  and {count - shown:,} more"] if 0 < shown < count else []
 
 
 def _state_text(verdict: Verdict) -> str:
