@@ -82,8 +82,9 @@ REFUSED: list[tuple[dict[str, Any], type[LedgerError], str | None, list[str]]] =
     ({"recorded_since": "yesterday"}, Malformed, "recorded_since", ["'yesterday'", "RFC 3339", "zone"]),
     ({"recorded_before": "2026-01-01T00:00:00"}, Malformed, "recorded_before", ["RFC 3339", "zone"]),
     ({"recorded_before": "9999-12-31T23:59:59-01:00"}, Malformed, "recorded_before", ["years 1 to 9999"]),
-    ({"about": "doc/a"}, NotFound, None, ["'doc/a'", "'docs/a'"]),
-    ({"about": "docs/a@0"}, NotFound, None, ["docs/a"]),
+    ({"about": "doc/a"}, NotFound, "about", ["'doc/a'", "'docs/a'"]),
+    ({"about": "docs/a@0"}, NotFound, "about", ["docs/a"]),
+    ({"resting_on": "doc/a"}, NotFound, "resting_on", ["'doc/a'"]),
 ]
 """A filter that is none, and what is told of it: error, field, words."""
 

@@ -168,7 +168,7 @@ def test_both_clients_say_what_the_digest_of_a_plan_looks_like(kind: str, servic
         (["--actor", "agent-x", "--about", ""], "about", "malformed"),
         (["--current"], "filter", "malformed"),
         (["--state", "fresh", "--current"], "filter", "malformed"),
-        (["--about", "nowhere"], None, "not_found"),
+        (["--about", "nowhere"], "about", "not_found"),
         (["--since", "tuesday"], "recorded_since", "malformed"),
         (["--mode", "gone", "--actor", "x"], None, "usage"),
         (["--actor", "x", "--reason", "\x00"], "reason", "malformed"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -55,7 +56,7 @@ class Shell(click.Group):
         try:
             code = self._run(given, prog_name or "ledger", extra)
         except LedgerError as error:
-            _tell(error, wants_json(given))
+            _tell(error, given)
             code = EXIT_INTERRUPTED if isinstance(error, Interrupted) else EXIT_ERROR
         sys.exit(code)
 
@@ -117,10 +118,10 @@ for section in SECTIONS.values():
         cli.add_command(command)
 
 
-def one_line(error: LedgerError) -> str:
+def one_line(error: LedgerError, typed: Mapping[str, str]) -> str:
     """`line 17: field because: nothing is recorded under 'pep/9'; did you mean 'pep/8'? (not_found)`
 
-    A `note` among the details says how to go on.
+    What was `typed` as an option is named so: `--because: nothing …`. A `note` among the details says how to go on.
     """
     details = error.details
     place = []
@@ -128,20 +129,38 @@ def one_line(error: LedgerError) -> str:
         place.append(f"line {details['line']}")
     if "command" in details:
         place.append(f"command {details['command'] + 1} of the batch")
-    field = details.get("field")
-    if field and field not in error.message:
-        place.append(f"field {field}")
-    told = ": ".join([*place, error.message])
+    told = ": ".join([*place, _naming(error, {} if place else typed)])
     if "note" in details:
         told += f"; {details['note']}"
     return f"{clean(told)} ({error.code})"
 
 
-def _tell(error: LedgerError, as_json: bool) -> None:
-    if as_json:
+def _naming(error: LedgerError, typed: Mapping[str, str]) -> str:
+    """The message with the field it is about in front, if its own words do not name it."""
+    field, message = error.details.get("field"), error.message
+    if not field:
+        return message
+    option = typed.get(field.partition(".")[0])
+    if option and message.startswith(f"{field} "):  # because should be a list
+        return option + message.removeprefix(field)
+    if option is None and not message.startswith(f"{field}: ") and re.search(rf"\b{re.escape(field)}\b", message):
+        return message
+    return f"{option or f'field {field}'}: {message.removeprefix(f'{field}: ')}"
+
+
+def _typed(command: click.Command | None, args: list[str]) -> dict[str, str]:
+    """The options that were given, as they were, by the names of what they say."""
+    given = {arg.partition("=")[0] for arg in args}
+    params = command.params if command else []
+    return {param.name or "": option for param in params for option in param.opts if option in given}
+
+
+def _tell(error: LedgerError, args: list[str]) -> None:
+    if wants_json(args):
         click.echo(as_json_text(error.as_dict(), pretty=False), err=True)
     else:
-        click.echo(click.style("error: ", fg="red", bold=True) + one_line(error), err=True)
+        told = one_line(error, _typed(cli.commands.get(args[0]) if args else None, args))
+        click.echo(click.style("error: ", fg="red", bold=True) + told, err=True)
 
 
 def _usage(error: click.ClickException) -> Usage:

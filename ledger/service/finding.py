@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from ledger.clock import parse_moment
-from ledger.errors import Malformed
+from ledger.errors import LedgerError, Malformed
 from ledger.model.listing import Wanted
 from ledger.model.verdict import REASONS, STATES
 from ledger.model.writing import Moment
@@ -41,7 +41,8 @@ async def find(
 ) -> list[int]:
     """At most `limit` entries by seq, in the order of the log or against it, that come after entry `after` in it.
 
-    Raises Malformed for what is no kind, state, reason or time; NotFound, Ambiguous, Malformed for `about`; StoreError.
+    Raises Malformed for what is no kind, state, reason or time; NotFound, Ambiguous, Malformed for `about` and
+    `resting_on`; StoreError.
     """
     codes = None if wanted.kinds is None else {KIND_CODES[_one_of(KIND_CODES, kind, "kinds")] for kind in wanted.kinds}
     _one_of((None, *STATES), wanted.state, "state")
@@ -50,10 +51,10 @@ async def find(
         index = read().index
         seqs: Sequence[int] = _beyond(after, _span(today, index.upto, wanted), newest_first)
         if wanted.about is not None:
-            about = entries_about(index, index.edition[resolve(index, wanted.about)])
+            about = entries_about(index, _edition(index, wanted.about, "about"))
             seqs = [seq for seq in about if seq in seqs]
         if wanted.resting_on is not None:
-            resting = resting_on(index, index.edition[resolve(index, wanted.resting_on)])
+            resting = resting_on(index, _edition(index, wanted.resting_on, "resting_on"))
             seqs = sorted({seq for one in resting for seq in index.versions_of_edition(one)}.intersection(seqs))
     if newest_first:
         seqs = seqs[::-1]
@@ -69,6 +70,13 @@ async def find(
             break
         await asyncio.sleep(0)
     return found[:limit]
+
+
+def _edition(index: Lookup, ref: str, field: str) -> int:
+    try:
+        return index.edition[resolve(index, ref)]
+    except LedgerError as error:
+        raise error.at(field=field) from None
 
 
 def _beyond(after: int | None, span: range, newest_first: bool) -> range:
