@@ -117,7 +117,7 @@ def _version(index: Index, ref: str) -> int:
     if ref not in index.keys and ref.rpartition("@")[0] not in index.keys:
         return 0
     try:
-        return resolve(index, ref)
+        return resolve(index, ref, hint=False)
     except LedgerError:
         return 0
 

@@ -142,7 +142,7 @@ class Reader:
         if not isinstance(ref, str):
             return Verdict(repr(ref), UNKNOWN, "malformed")
         try:
-            return self.verdict_of(record_named(self.index, resolve(self.index, ref)), ref)
+            return self.verdict_of(record_named(self.index, resolve(self.index, ref, hint=False)), ref)
         except Malformed:
             return Verdict(ref, UNKNOWN, "malformed")
         except Ambiguous:
