@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ledger.errors import Unavailable
 from ledger.model.canonical import canonical_content, digest_of_bytes
 from ledger.model.entry import EMPTY, Belief, Head, Sealed, seal
-from ledger.store.base import PAGE_ENTRIES, NodeState
+from ledger.store.base import NodeState
 from ledger.store.memory import MemoryStore
 
 
@@ -39,10 +39,10 @@ class FaultyStore(MemoryStore):
                 raise Unavailable("committed, another wrote behind it, and the answer was lost on purpose")
         await super().append(ledger, expects, entries)
 
-    async def read(self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False) -> list[Sealed]:
-        if self._fault("read refused"):
+    async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
+        if self._fault("read refused"):  # `read` comes here too
             raise Unavailable("read refused on purpose")
-        return await super().read(ledger, after, limit, content=content)
+        return await super().pick(ledger, seqs, content=content)
 
     def _fault(self, *kinds: str) -> str | None:
         if self.healthy or self.random.random() >= self.share:

@@ -144,8 +144,8 @@ MUTANTS = [
     Mutant(
         "11 idempotency: a key that looks like another is answered as that",
         "ledger/service/recall.py",
-        "if request.idempotency_key == key:",
-        "if request.idempotency_key:",
+        "if key is not None and entry.seq in answered.get(key, ()):",
+        "for key in answered:",
         "tests/test_requests.py::test_new_keys_that_look_known",
     ),
     Mutant(

@@ -20,7 +20,7 @@ from ledger.model.command import parse_command
 from ledger.model.entry import Head, Sealed
 from ledger.model.verdict import Report
 from ledger.service import committer, interchange
-from ledger.store.base import PAGE_ENTRIES, NodeState, StateStore
+from ledger.store.base import NodeState, StateStore
 from ledger.store.memory import MemoryStore
 from ledger.testing.clock import ManualClock
 from ledger.testing.line import Line
@@ -143,12 +143,10 @@ async def test_who_is_told_that_the_store_failed_sees_nothing_of_his_land_later(
     class Unreadable(MemoryStore):
         failing = False
 
-        async def read(
-            self, ledger: str, after: int, limit: int = PAGE_ENTRIES, *, content: bool = False
-        ) -> list[Sealed]:
-            if self.failing:
+        async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
+            if self.failing:  # `read` comes here too
                 raise Unavailable("no answer")
-            return await super().read(ledger, after, limit, content=content)
+            return await super().pick(ledger, seqs, content=content)
 
     store = Unreadable()
     async with AsyncLedger.open(store) as ledger:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 import xxhash
 
 from ledger import Ledger
 from ledger.errors import NotFound
+from ledger.model.entry import Sealed
 from ledger.store.memory import MemoryStore
 from ledger.testing import LedgerContract
 from ledger.testing.desk import StoreFactory, shared
@@ -94,3 +96,33 @@ def test_what_may_answer_holds_what_answers(seed: int, monkeypatch: pytest.Monke
         if not seed % 2:
             assert found == {name: (entry,) for name, entry in answered.items()}
             assert known.find(["no", "body"]) == {}
+
+
+class Reading(MemoryStore):
+    """Counts the entries that are read."""
+
+    entries = 0
+
+    async def pick(self, ledger: str, seqs: Sequence[int], *, content: bool = False) -> list[Sealed]:
+        found = await super().pick(ledger, seqs, content=content)  # `read` comes here too
+        self.entries += len(found)
+        return found
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["new", "looks"])
+def test_a_batch_sent_again_is_read_once(before: bool) -> None:
+    store, size = Reading(), 300
+    batch = [record(number) for number in range(size)]
+    with Ledger.open(store) as ledger:
+        if before:
+            ledger.apply([one | {"idempotency_key": None} for one in batch])
+        ledger.apply(batch, idempotency_key="all")
+        store.entries = 0
+        told = ledger.apply(batch, idempotency_key="all")
+        assert told.replayed
+        assert len(told.results) == size
+        assert store.entries <= (1 if before else 2 * size)  # of looks there is one entry
+
+
+def record(number: int) -> dict[str, object]:
+    return {"op": "record", "kind": "belief", "key": f"k/{number}", "content": number, "idempotency_key": f"i{number}"}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 from ledger.model.command import BatchCommand, Command, ReinstateCommand
-from ledger.model.entry import Entry
+from ledger.model.entry import WHOLE_BATCH, Entry, Request
 from ledger.model.reference import names_entry
 from ledger.service.judge import Remembered
 from ledger.service.live import Live
@@ -24,20 +24,22 @@ def idempotency_keys(command: Command) -> list[str]:
 
 async def recalled(store: Store, live: Live, keys: Set[str]) -> dict[str, Remembered]:
     """What was answered under those of these keys that the durable log knows."""
+    answered = live.answered(keys)
+    seqs = sorted({seq for entries in answered.values() for seq in entries})
+    if not seqs:
+        return {}
     found: dict[str, Remembered] = {}
-    for key, entries in live.answered(keys).items():
-        for seq in entries:  # one of them at most says that it answers this very key
-            *before, entry = await _batch_of(store, live.name, seq)
-            for request in entry.requests:
-                if request.idempotency_key == key:
-                    found[key] = Remembered(entry, request, before)
+    # Each entry once, all together: of a batch sent again as many are asked for as it has commands.
+    for entry in [sealed.entry for sealed in await store.pick(live.name, seqs)]:
+        for request in entry.requests:
+            key = request.idempotency_key
+            if key is not None and entry.seq in answered.get(key, ()):
+                found[key] = Remembered(entry, request, await _others(store, live.name, entry, request))
     return found
 
 
-async def _batch_of(store: Store, ledger: str, seq: int) -> list[Entry]:
-    """The entries of a batch, up to the one given, which may be any of it."""
-    (sealed,) = await store.read(ledger, seq - 1, 1)
-    if sealed.entry.batch == seq:
-        return [sealed.entry]
-    first = sealed.entry.batch
-    return [one.entry for one in await store.read(ledger, first - 1, seq - first + 1)]
+async def _others(store: Store, ledger: str, entry: Entry, request: Request) -> Sequence[Entry]:
+    """The entries before the one that answers a whole batch; none for a single command, whose own entry is enough."""
+    if request.position != WHOLE_BATCH or entry.batch == entry.seq:
+        return ()
+    return [one.entry for one in await store.read(ledger, entry.batch - 1, entry.seq - entry.batch)]
