@@ -9,12 +9,16 @@ import pytest
 import xxhash
 
 from ledger import Ledger
+from ledger.clock import SECOND
 from ledger.errors import NotFound
+from ledger.model.command import parse_command
 from ledger.model.entry import Sealed
+from ledger.service.judge import Judge
 from ledger.store.memory import MemoryStore
 from ledger.testing import LedgerContract
 from ledger.testing.desk import StoreFactory, shared
 from ledger.validity import requests
+from ledger.validity.index import Index
 from ledger.validity.requests import Requests
 
 
@@ -122,6 +126,16 @@ def test_a_batch_sent_again_is_read_once(before: bool) -> None:
         assert told.replayed
         assert len(told.results) == size
         assert store.entries <= (1 if before else 2 * size)  # of looks there is one entry
+
+
+def test_of_a_batch_only_the_batch_remembers_all_entries() -> None:
+    index, size = Index(), 300
+    index.savepoint()
+    judge = Judge(index, SECOND, {})
+    judge.judge(parse_command({"op": "batch", "commands": list(map(record, range(size))), "idempotency_key": "all"}))
+    assert len(judge.remembered) == size + 1
+    assert len(judge.remembered["all"].batch) == size
+    assert sum(len(one.others) for one in judge.remembered.values()) < size
 
 
 def record(number: int) -> dict[str, object]:

@@ -51,7 +51,7 @@ class Remembered(msgspec.Struct, frozen=True, gc=False):
 
     entry: Entry
     request: Request
-    others: Sequence[Entry] = ()  # of the batch, before that entry
+    others: Sequence[Entry] = ()  # before that entry, if it answers the batch as a whole
 
     @property
     def batch(self) -> Sequence[Entry]:
@@ -159,10 +159,10 @@ class Judge:
 
     def _remember(self, judgement: Judgement) -> None:
         """A later batch of the same group may repeat a command of this one."""
-        for place, draft in enumerate(judgement.drafts):
+        for draft in judgement.drafts:
             for request in draft.entry.requests:
-                if request.idempotency_key is not None:
-                    before = judgement.entries[:place] if place else ()
+                if request.idempotency_key is not None:  # the whole batch is answered by its last entry
+                    before = judgement.entries[:-1] if request.position == WHOLE_BATCH else ()
                     self.remembered[request.idempotency_key] = Remembered(draft.entry, request, before)
 
 
