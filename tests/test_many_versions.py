@@ -210,3 +210,29 @@ def test_support_is_compared_with_few_others(monkeypatch: pytest.MonkeyPatch) ->
         assert ledger.record("belief", 1, key="b", because=[["new", "d/3"]]).outcome == "justified"
         assert ledger.record("belief", 1, key="b", because=[["d/3", "new"]]).outcome == "repeated"
     assert looked < 50
+
+
+def test_what_supersedes_many_keys_notes_them_once() -> None:
+    index, many = Index(), 300
+    for seq in range(1, many + 1):
+        index.apply(Belief(seq=seq, batch=seq, recorded_at_us=seq, key=f"o/{seq}", version=1, digest=digest_of(seq)))
+    before = index.savepoint()
+    targets = tuple(range(1, many + 1))
+    index.apply(
+        Belief(
+            seq=many + 1,
+            batch=many + 1,
+            recorded_at_us=many + 1,
+            key="new",
+            version=1,
+            digest=digest_of(0),
+            supersedes=targets,
+        )
+    )
+    assert index._journal is not None
+    assert sum(container is index.supersedes for container, _, _ in index._journal) == 1
+    assert len(index.supersedes[many]) == many
+    assert not any(index.valid[:many])
+    index.rollback(before)
+    assert not index.supersedes
+    assert all(index.valid)

@@ -149,7 +149,9 @@ def _had(index: Index, edition: int, rests_on: frozenset[int]) -> bool:
 
 def new_supersessions(index: Index, edition: int, supersedes: tuple[int, ...]) -> tuple[int, ...]:
     """Law 2: the keys this edition never named, lifted ones included."""
-    named = index.supersedes.get(edition, ())
+    if not supersedes:
+        return ()
+    named = frozenset(index.supersedes.get(edition, ()))
     return tuple(seq for seq in supersedes if index.key_of[index.edition[seq]] not in named)
 
 

@@ -851,11 +851,14 @@ class Index(Lookup):
     # -- superseding --------------------------------------------------------------------------------------------------
 
     def _supersede(self, targets: tuple[int, ...], seq: int, edition: int) -> None:
-        for target in targets:
-            key = self.key_of[self.edition[target]]
+        if not targets:
+            return
+        keys = [self.key_of[self.edition[target]] for target in targets]
+        # At once: the journal keeps what was there before.
+        self._put(self.supersedes, edition, (*self.supersedes.get(edition, ()), *keys))
+        for target, key in zip(targets, keys, strict=True):
             self._note_event(self.edition[target], seq)
             self._add(self.superseded_by, key, Supersession(seq, edition))
-            self._put(self.supersedes, edition, (*self.supersedes.get(edition, ()), key))
             self._settle_supersession(key)
 
     def _settle_current(self, key: int) -> None:
