@@ -14,13 +14,15 @@ from ledger.clock import SECOND
 from ledger.errors import Ambiguous
 from ledger.model.canonical import digest_of
 from ledger.model.entry import Belief, Entry, Revocation
+from ledger.service.laws import Erasure, erasure
+from ledger.service.withdrawal import withdrawable
 from ledger.validity.building import apply_all
 from ledger.validity.checkpoint import restored, snapshot
 from ledger.validity.index import Index
 from ledger.validity.oracle import Oracle
 from ledger.validity.past import Past
 from ledger.validity.resolve import resolve
-from ledger.validity.rolls import FEW
+from ledger.validity.rolls import FEW, Roll
 from ledger.validity.verdicts import Reader
 
 MANY = 3 * FEW
@@ -236,3 +238,48 @@ def test_what_supersedes_many_keys_notes_them_once() -> None:
     index.rollback(before)
     assert not index.supersedes
     assert all(index.valid)
+
+
+def naive_erasure(index: Index, target: int) -> Erasure:
+    """Law 5 as it reads: past all versions of the key, twice."""
+    edition, every = index.edition[target], list(index.versions(index.key_of[index.edition[target]]))
+    contents = {index.digest_at(seq) for seq in every if index.edition[seq] == edition}
+    erased = {edition: target}
+    for seq in every:
+        if index.digest_at(seq) in contents:
+            erased.setdefault(index.edition[seq], seq)
+    return Erasure(tuple(erased.values()), tuple(seq for seq in reversed(every) if index.edition[seq] in erased))
+
+
+@pytest.mark.parametrize("contents", [7, 90, 10 * MANY])
+def test_what_erasing_one_of_many_versions_erases(contents: int) -> None:
+    dice, index = random.Random(contents), Index()
+    entries = versions(1, MANY, contents)
+    apply_all(index, entries)
+    before = index.savepoint()
+    for more in (versions(MANY + 1, MANY, contents), versions(MANY + 1, MANY // 2, 3)):
+        for entry in more:
+            index.apply(entry)
+            if not entry.seq % 5:
+                target = dice.randrange(1, entry.seq + 1)
+                assert erasure(index, target) == naive_erasure(index, target)
+        index.rollback(before)
+
+
+def test_to_erase_all_versions_takes_no_walk_past_all_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def counted(digest_at: Callable[[Any, int], bytes]) -> Callable[[Any, int], bytes]:
+        def look(self: Any, seq: int) -> bytes:
+            looked.append(seq)
+            return digest_at(self, seq)
+
+        return look
+
+    monkeypatch.setattr(Index, "digest_at", counted(Index.digest_at))
+    monkeypatch.setattr(Roll, "_digest_at", counted(Roll._digest_at))
+    index, many = Index(), 1000
+    apply_all(index, versions(1, many, many))
+    looked.clear()
+    assert len(withdrawable(index, range(1, many + 1), "erased")) == many - many // 4
+    assert len(looked) < 50 * many

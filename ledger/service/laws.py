@@ -5,7 +5,7 @@ Numbers are those of docs/laws.md. Premises come as tuples of versions (seq); wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -33,6 +33,7 @@ from ledger.model.reference import entry_number
 from ledger.validity.index import Index
 from ledger.validity.lookup import DEPENDENCY, ERASED, KIND_CODES, KIND_NAMES, NONE
 from ledger.validity.resolve import name_of, record_named, resolve
+from ledger.validity.rolls import FEW
 
 Premises = tuple[int, ...]
 
@@ -268,11 +269,18 @@ def erasure(index: Index, target: int) -> Erasure:
         return Erasure((target,), (target,))
     contents = {index.digest_at(seq) for seq in index.versions_of_edition(edition)}
     erased = {edition: target}
-    for seq in index.versions(key):
-        if index.digest_at(seq) in contents:
-            erased.setdefault(index.edition[seq], seq)
-    gone = sorted(seq for seq in index.versions(key) if index.edition[seq] in erased)
+    for seq in _versions_with(index, key, contents):
+        erased.setdefault(index.edition[seq], seq)
+    gone = sorted(seq for one in erased for seq in index.versions_of_edition(one))
     return Erasure(tuple(erased.values()), tuple(gone))
+
+
+def _versions_with(index: Index, key: int, contents: Set[bytes]) -> list[int]:
+    """The versions of a key with one of these contents, newest first; of many versions no others are looked at."""
+    if index.version[index.newest_of_key[key]] <= FEW:
+        return [seq for seq in index.versions(key) if index.digest_at(seq) in contents]
+    roll = index.rolls.of(key)
+    return sorted((seq for digest in contents for seq in roll.with_content(digest)), reverse=True)
 
 
 def lifted(index: Index, command: ReinstateCommand, target: int, answered: Callable[[str], int]) -> tuple[int, ...]:

@@ -40,6 +40,12 @@ class Roll:
             place = end
         return found
 
+    def with_content(self, digest: bytes) -> array[int]:
+        """All versions with this digest, oldest first."""
+        seqs = self._sorted()
+        start = bisect_left(seqs, digest, key=self._digest_at)
+        return seqs[start : bisect_right(seqs, digest, start, key=self._digest_at)]
+
     def append(self, seqs: array[int]) -> None:
         """Newer ones."""
         self.seqs += seqs
