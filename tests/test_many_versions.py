@@ -283,3 +283,35 @@ def test_to_erase_all_versions_takes_no_walk_past_all_for_each(monkeypatch: pyte
     looked.clear()
     assert len(withdrawable(index, range(1, many + 1), "erased")) == many - many // 4
     assert len(looked) < 50 * many
+
+
+def superseding(seq: int, supersedes: tuple[int, ...], version: int = 1) -> Belief:
+    return Belief(
+        seq=seq,
+        batch=seq,
+        recorded_at_us=seq * SECOND,
+        key=f"k/{(seq + 1) // 2}",
+        version=version,
+        digest=digest_of(seq),
+        supersedes=supersedes,
+    )
+
+
+def test_a_chain_of_successors_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each key has two versions, and supersedes the key before."""
+    many, index = 300, Index()
+    entries = [superseding(seq, (seq - 1,) if seq % 2 and seq > 1 else (), 2 - seq % 2) for seq in range(1, many + 1)]
+    for entry in entries:
+        index.apply(entry)
+    effective, asked = Index.effective_supersessions, list[int]()
+
+    def counted(self: Index, key: int) -> Any:
+        asked.append(key)
+        return effective(self, key)
+
+    monkeypatch.setattr(Index, "effective_supersessions", counted)
+    said = [f"@{seq}" for seq in range(1, many + 1)]
+    found = Reader(index).check(said)
+    assert len(asked) < 8 * many
+    expected, clock_us = Oracle(entries), many * SECOND
+    assert list(found) == [expected.verdict(ref, clock_us) for ref in said]

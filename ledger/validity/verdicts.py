@@ -41,6 +41,7 @@ class Reader:
         self.cutoff_us = None if max_age_us is None else index.clock_us - max_age_us
         # Causes depend on the cutoff, which moves with the clock; without one the index knows how long they hold.
         self._causes: dict[int, int] = {} if max_age_us is not None else index.causes
+        self._latest: dict[int, int] = {}  # successors: of a chain each edition has the same
 
     def check(self, refs: Sequence[str]) -> tuple[Found, ...]:
         """The verdict of each reference in the order asked, a fresh one as its seq. Never raises for a reference."""
@@ -284,17 +285,21 @@ class Reader:
         return sorted({*self.withdrawn_by(edition), *self._supersessions(edition)})
 
     def _latest_successor(self, edition: int) -> int:
-        index = self.index
-        while index.key_of[edition] != NONE:
-            key = index.key_of[edition]
-            latest = next(index.effective_supersessions(key), None)
-            if latest is not None:
-                edition = latest.edition
-            elif index.current[key] > edition:
-                edition = index.current[key]
-            else:
-                break
-        return edition
+        known, passed = self._latest, list[int]()
+        while (latest := known.get(edition)) is None and (following := self._next_successor(edition)) != edition:
+            passed.append(edition)
+            edition = following
+        latest = edition if latest is None else latest
+        known.update(dict.fromkeys(passed, latest))
+        return latest
+
+    def _next_successor(self, edition: int) -> int:
+        """What took its place; itself if nothing did."""
+        index, key = self.index, self.index.key_of[edition]
+        if key == NONE:
+            return edition
+        overtaking = next(index.effective_supersessions(key), None)
+        return max(index.current[key], edition) if overtaking is None else overtaking.edition
 
     def _own_cause(self, edition: int) -> int:
         index = self.index
