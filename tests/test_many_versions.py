@@ -13,7 +13,9 @@ from ledger import Ledger
 from ledger.clock import SECOND
 from ledger.errors import Ambiguous
 from ledger.model.canonical import digest_of
-from ledger.model.entry import Belief, Entry, Revocation
+from ledger.model.command import parse_command
+from ledger.model.entry import Attempt, Belief, Entry, Revocation, Verification
+from ledger.service.judge import Judge
 from ledger.service.laws import Erasure, erasure
 from ledger.service.withdrawal import withdrawable
 from ledger.validity.building import apply_all
@@ -315,3 +317,48 @@ def test_a_chain_of_successors_is_walked_once(monkeypatch: pytest.MonkeyPatch) -
     assert len(asked) < 8 * many
     expected, clock_us = Oracle(entries), many * SECOND
     assert list(found) == [expected.verdict(ref, clock_us) for ref in said]
+
+
+class Counted:
+    """A column that counts how often it is asked."""
+
+    def __init__(self, column: Any) -> None:
+        self.column, self.asked = column, 0
+
+    def __getitem__(self, place: int) -> int:
+        self.asked += 1
+        number: int = self.column[place]
+        return number
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.column, name)
+
+
+def test_what_a_batch_gathers_is_not_gone_through_for_each_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contents that are condemned are tried again; then what counts instead is looked at, of all keys but the first."""
+    many, index = 500, Index()
+    index.savepoint()
+    judge = Judge(index, SECOND, {})
+
+    def judged(commands: list[dict[str, Any]]) -> list[Entry]:
+        return list(judge.judge(parse_command({"op": "batch", "commands": commands})).entries)
+
+    def seen(content: int, first: int = 0) -> list[dict[str, Any]]:
+        said = {"op": "record", "kind": "dependency", "content": content}
+        return [said | {"key": f"d/{number}"} for number in range(first, many)]
+
+    def concluded(premise: str) -> list[dict[str, Any]]:
+        said = {"op": "record", "kind": "belief", "content": 1, "because": [[premise]]}
+        return [said | {"key": f"b/{number}"} for number in range(many)]
+
+    judged([*seen(1), *({"op": "record", "kind": "belief", "content": 1, "key": key} for key in "pq"), *concluded("p")])
+    judged([{"op": "revoke", "target": f"d/{number}", "mode": "quarantined"} for number in range(many)])
+    judged(seen(2))
+    counted = Counted(index.edition)
+    monkeypatch.setattr(index, "edition", counted)
+    *_, looks, attempt = judged([*seen(1), *seen(2, first=1), *concluded("q")])
+    assert counted.asked < 100 * many
+    assert isinstance(attempt, Attempt)
+    assert [bool(seq) for seq in attempt.contradicts] == [True] + [False] * (many - 1)
+    assert isinstance(looks, Verification)
+    assert len(looks.targets) == many - 1

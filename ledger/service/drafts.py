@@ -90,27 +90,27 @@ class Drafts:
     def settle(self, current: int, digest: str) -> None:
         """A repetition that gets an entry of its own settles what earlier looks and attempts of its batch saw."""
         if self.attempts:
-            self.attempts.withdraw_contradictions(self.index, current)
+            self.attempts.withdraw_contradictions(current)
         if self.repetitions:
-            self.repetitions.settle(self.index, current, digest)
+            self.repetitions.settle(current, digest)
 
     def look(
         self, command: SingleCommand, position: int, about: int, looks: list[tuple[int, str]], outcome: str
     ) -> Outcome:
         """Law 2: what a batch only looks at again is one verification."""
-        self.repetitions = self.repetitions or _Pending(Verification)
+        self.repetitions = self.repetitions or _Pending(Verification, self.index)
         if self.attempts:
             for target, digest in looks:
                 if self.index.digest_text(target) == digest:
-                    self.attempts.withdraw_contradictions(self.index, target)
+                    self.attempts.withdraw_contradictions(target)
         return self.repetitions.add(command, position, about, looks, outcome)
 
     def attempt(self, command: RecordCommand, position: int, about: int, outcome: str, contradicts: int = 0) -> Outcome:
         """Law 3: what a batch tried in vain is one attempt."""
         index = self.index
-        self.attempts = self.attempts or _Pending(Attempt)
+        self.attempts = self.attempts or _Pending(Attempt, index)
         answer = self.attempts.add(command, position, about, [(about, command.digest)], outcome)
-        self.attempts.contradicts.append(contradicts)
+        self.attempts.contradict(contradicts)
         if outcome == "withheld":
             answer.stands = Reader(index).standing_against(index.edition[about])
         else:
@@ -207,14 +207,17 @@ class Drafts:
 class _Pending:
     """An entry that gathers commands of one batch: repetitions and looks, or attempts."""
 
-    def __init__(self, kind: type[Entry]) -> None:
+    def __init__(self, kind: type[Entry], index: Index) -> None:
         self.kind = kind
+        self.index = index
         self.targets: list[int] = []
         self.observed: list[str] = []
         self.spans: list[tuple[int, int]] = []  # which targets are whose
         self.requests: list[tuple[SingleCommand | None, int]] = []
         self.outcomes: list[Outcome] = []
         self.contradicts: list[int] = []  # of attempts
+        self._seen = set[int]()  # the editions of the targets
+        self._contradicted: dict[int, list[int]] = {}  # by edition, where in `contradicts` it stands
 
     def add(
         self, command: SingleCommand, position: int, about: int, looks: list[tuple[int, str]], outcome: str
@@ -222,26 +225,32 @@ class _Pending:
         """The outcome; its entry is known when it is written."""
         start = len(self.targets)
         self.targets += [seq for seq, _ in looks]
+        self._seen.update(self.index.edition[seq] for seq, _ in looks)
         self.observed += [digest for _, digest in looks]
         self.spans.append((start, len(self.targets)))
         self.requests.append((command, position))
         self.outcomes.append(Outcome(outcome, 0, about))
         return self.outcomes[-1]
 
-    def settle(self, index: Index, current: int, digest: str) -> None:
+    def settle(self, current: int, digest: str) -> None:
         """A repetition with an entry of its own comes after these looks: it has the last word on its edition."""
-        edition = index.edition[current]
-        if any(index.edition[target] == edition for target in self.targets):
+        if self.index.edition[current] in self._seen:
             self.targets.append(current)
             self.observed.append(digest)
             self.spans.append((len(self.targets) - 1, len(self.targets)))
             self.requests.append((None, NOBODY))
             self.outcomes.append(Outcome("settled", 0, current))
 
-    def withdraw_contradictions(self, index: Index, target: int) -> None:
+    def contradict(self, seq: int) -> None:
+        """What was added last says otherwise than a version; 0: than none."""
+        if seq:
+            self._contradicted.setdefault(self.index.edition[seq], []).append(len(self.contradicts))
+        self.contradicts.append(seq)
+
+    def withdraw_contradictions(self, target: int) -> None:
         """A later look matched: what was tried before no longer says otherwise."""
-        edition = index.edition[target]
-        self.contradicts = [seq if index.edition[seq] != edition else 0 for seq in self.contradicts]
+        for place in self._contradicted.pop(self.index.edition[target], ()):
+            self.contradicts[place] = 0
 
 
 def request_of(
