@@ -194,9 +194,9 @@ def test_what_names_nothing_is_refused_as_one_by_one(monkeypatch: pytest.MonkeyP
     """A log whose entries name what is not there is damaged, wherever they stand."""
     monkeypatch.setattr(building, "SHORT", 1)
     for odd in ({"because": ((9,),)}, {"key": "a", "amends": 9}):
-        with pytest.raises(IndexError):
+        with pytest.raises(Corrupt, match="entry 3 cannot be read"):
             live.apply_each(Index(), by_hand({}, {}, odd, {}))
-        with pytest.raises(IndexError):
+        with pytest.raises(Corrupt, match="entry 3 cannot be read"):
             building.apply_all(Index(), by_hand({}, {}, odd, {}))
 
 
@@ -281,7 +281,10 @@ def file(tmp_path: Path, small: None) -> Path:
         ("UPDATE entry SET envelope = replace(envelope, '\"seq\"', '\"sep\"') WHERE seq = 17", "behind 14"),
         ("UPDATE entry SET envelope = substr(envelope, 2) WHERE seq = 17", "behind 14"),
         ("UPDATE entry SET envelope = replace(envelope, '\"key\"', '\"kex\"') WHERE seq = 17", "behind 14"),
-        ("UPDATE entry SET envelope = replace(envelope, 'sha256:', 'sha256:é') WHERE seq = 17", "behind 14"),
+        (
+            "UPDATE entry SET envelope = replace(envelope, 'sha256:', 'sha256:é') WHERE seq = 17",
+            "one of the entries 15 to 21",
+        ),
         ("UPDATE entry SET hash = substr(hash, 2) WHERE seq = 17", "behind 14"),
         ("DELETE FROM entry WHERE seq = 17", "entry 18 follows 16"),
         ("UPDATE entry SET envelope = replace(envelope, ':17}', ':16}') WHERE seq = 17", "entry 16 follows 16"),
@@ -294,10 +297,22 @@ def test_a_damaged_page_names_itself(damage: str, named: str, file: Path) -> Non
         Ledger.open(f"sqlite:///{file}")
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"digest": "sha256:" + 64 * "z"},
+        {"because": ((900,),)},
+        {"version": 1 << 31},
+        {"occurred_at_us": -(1 << 63) - 1},
+    ],
+    ids=lambda bad: next(iter(bad)),
+)
 @pytest.mark.parametrize("apply", [live.apply_each, building.apply_all])
-async def test_of_what_cannot_be_read_nothing_is_told(apply: Callable[[Index, Sequence[Entry]], None]) -> None:
+async def test_of_what_cannot_be_read_nothing_is_told(
+    apply: Callable[[Index, Sequence[Entry]], None], bad: dict[str, Any]
+) -> None:
     """
-    399 entries and one whose digest is none    -> corrupt, and nothing of them is known
+    399 entries and one that makes no sense     -> corrupt, and nothing of them is known
     the same again                              -> the same
     without that one                            -> they are there
     """
@@ -306,11 +321,11 @@ async def test_of_what_cannot_be_read_nothing_is_told(apply: Callable[[Index, Se
         for number in range(400):
             ledger.record("belief", number, key=f"b/{number}")
     entries = [sealed.entry for sealed in await store.read("main", 0)]
-    bad = msgspec.structs.replace(entries[-1], digest="sha256:" + 64 * "z")
+    damaged = [*entries[:-1], msgspec.structs.replace(entries[-1], **bad)]
     here = live.Live(store, "main")
     for _ in range(2):
-        with pytest.raises(Corrupt, match="cannot be read"):
-            here._take_on(stretches.Stretch([*entries[:-1], bad], bytes(32 * 400)), apply)
+        with pytest.raises(Corrupt, match=r"'main' is damaged: (entry|one of the entries 1 to) 400 cannot be read"):
+            here._take_on(stretches.Stretch(damaged, bytes(32 * 400)), apply)
         assert here.head.seq == here.index.upto == 0
         assert here.heard_s == -math.inf
     here._take_on(stretches.Stretch(entries[:-1], bytes(32 * 399)), apply)

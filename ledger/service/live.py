@@ -14,8 +14,9 @@ from types import TracebackType
 from ledger.errors import Corrupt
 from ledger.model.entry import EMPTY, GENESIS, MARK_BYTES, Entry, Head, Sealed, head_after, revision_token
 from ledger.service.garbage import uncollected
-from ledger.service.stretches import Page, Stretch, pages_behind, stretches_behind, unreadable
+from ledger.service.stretches import Page, Stretch, pages_behind, stretches_behind
 from ledger.store.base import Store
+from ledger.validity.applying import apply_each
 from ledger.validity.checkpoint import Snapshot, snapshot
 from ledger.validity.index import Index, Savepoint
 from ledger.validity.resolve import name_of
@@ -172,9 +173,9 @@ class Live:
             with self.durable as index:
                 try:
                     apply(index, stretch.entries)
-                except ValueError as error:  # a digest that is none
+                except Corrupt as error:
                     self._forget_all()
-                    raise unreadable(self.name, first.seq - 1, error) from error
+                    raise Corrupt(f"{self.name!r} is damaged: {error.message}", ledger=self.name) from error
                 index.requests.settle(last.seq)
                 self.head = index.head = Head(last.seq, stretch.hash_of(-1), last.recorded_at_us)
                 self._chain += stretch.marks
@@ -311,12 +312,6 @@ class _Durable:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live._lock.release()
-
-
-def apply_each(index: Index, entries: Sequence[Entry]) -> None:
-    """One by one."""
-    for entry in entries:
-        index.apply(entry)
 
 
 def _in_bulk() -> Callable[[Index, Sequence[Entry]], None]:

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from msgspec import UNSET
 
+from ledger.errors import Corrupt
 from ledger.model.entry import Entry
+from ledger.validity.applying import NONSENSE, apply_each, told
 from ledger.validity.bulk import Numbers, at_or, extend, numbers
 from ledger.validity.index import VALID, Index
 from ledger.validity.lookup import CONDEMNING, MUTATION, NONE, SUPERSEDED
@@ -33,7 +35,10 @@ _DIGEST_CHARS = len("sha256:") + 64
 
 
 def apply_all(index: Index, entries: Sequence[Entry]) -> None:
-    """Apply entries of the log, the next ones, to an index that keeps no journal; `head` is left to the caller."""
+    """Apply entries of the log, the next ones, to an index that keeps no journal; `head` is left to the caller.
+
+    Raises Corrupt, as `apply_each` does; of a run it is known only that it is one of those.
+    """
     plain = _plain(entries)
     place, width, pause = 0, len(entries), SHORT
     while place < len(entries):
@@ -47,8 +52,7 @@ def apply_all(index: Index, entries: Sequence[Entry]) -> None:
             alone = 1 if place < end else 0
         else:
             alone, pause = pause, 2 * pause
-        for entry in entries[place : place + alone]:
-            index.apply(entry)
+        apply_each(index, entries[place : place + alone])
         place += alone
 
 
@@ -67,6 +71,14 @@ def _plain(entries: Sequence[Any]) -> bytes:
 
 def _build(index: Index, records: Sequence[Any]) -> int:
     """Take in those of these records that are a run, from the first on; how many. A few do not pay: then none."""
+    try:
+        return _build_run(index, records)
+    except NONSENSE as error:
+        between = f"{records[0].seq} to {records[-1].seq}"
+        raise Corrupt(f"one of the entries {between} cannot be read: {told(error)}") from error
+
+
+def _build_run(index: Index, records: Sequence[Any]) -> int:
     run = Run(index, records)
     length = run.length()
     if length < len(records):
