@@ -257,8 +257,25 @@ class Live:
                 index.release()
                 index.dirty = dirty
 
+    @contextmanager
+    def taking_over(self, recorded_at_us: int) -> Iterator[Index]:
+        """The durable index as of when the next entry was recorded, to apply entries of elsewhere and `put_ahead`.
+
+        What was judged here on top of it is void: it did not know of them.
+        """
+        with self._lock:
+            self.void()
+            index = self.index
+            index.rewind(max(recorded_at_us, self.head.recorded_at_us))  # the clock may have gone on since
+            self._base = index.savepoint()
+            try:
+                yield index
+            except BaseException:
+                self._hide()
+                raise
+
     def put_ahead(self, entries: Sequence[Sealed]) -> None:
-        """Inside `judging`: these have been judged and applied, on top of everything ahead."""
+        """Inside `judging` or `taking_over`: these have been applied, on top of everything ahead."""
         if entries:
             self._ahead.extend(entries)
             self.index.head = head_after(entries[-1])

@@ -1,8 +1,8 @@
-"""Bringing back the verbatim log of an export, verifying every hash and content."""
+"""Bringing back the verbatim log of an export, verifying every hash, every content and the form of every entry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -12,8 +12,12 @@ from ledger.model.canonical import canonical, digest_of_bytes, parse_json
 from ledger.model.entry import EMPTY, Head, Record, Sealed, head_after, open_envelope, seal
 from ledger.model.reference import check_tag
 from ledger.model.tag import Tag
+from ledger.service.garbage import uncollected
+from ledger.service.live import Live
 from ledger.service.service import LedgerService
+from ledger.service.wellformed import check_form
 from ledger.store.base import PAGE_CHARS, PAGE_ENTRIES
+from ledger.validity.applying import apply_each
 
 Progress = Callable[[int], None]
 
@@ -42,6 +46,7 @@ class Restoring:
         self._lines = 0
         self._held: Head | None = None
         self._page: list[Sealed] = []
+        self._places: list[int] = []  # the line of each
         self._chars = 0  # of the contents in it
         self._tags: list[Tag] = []
 
@@ -85,19 +90,40 @@ class Restoring:
         if full and sealed.entry.batch != self._page[-1].entry.batch:
             await self._append()
         self._page.append(sealed)
+        self._places.append(self._lines)
         self._chars += len(sealed.content or "")
 
     async def _append(self) -> None:
         page, self._page, self._chars = self._page, [], 0
+        places, self._places = self._places, []
         if not page:
             return
-        await self.ledger.live.catch_up()
-        await self.ledger.store.append(self.ledger.name, self.ledger.live.head, page)
-        self.ledger.live.take_in(page)
+        live = self.ledger.live
+        await live.catch_up()
+        head = live.head
+        _put_ahead(live, page, places)
+        try:
+            await self.ledger.store.append(self.ledger.name, head, page)
+        except BaseException:
+            live.void()
+            raise
+        live.take_in(page)
         if self.ledger.mirror is not None:
             self.ledger.mirror.show(sealed.entry.seq for sealed in page if isinstance(sealed.entry, Record))
         if self._progress is not None:
             self._progress(len(page))
+
+
+def _put_ahead(live: Live, page: Sequence[Sealed], places: Sequence[int]) -> None:
+    """Try all of a page on what is there, before any of it is written. Raises Corrupt, with the line."""
+    with uncollected(), live.taking_over(page[0].entry.recorded_at_us) as index:
+        for sealed, line in zip(page, places, strict=True):
+            try:
+                check_form(index, sealed.entry)
+                apply_each(index, (sealed.entry,))
+            except Corrupt as error:
+                raise error.at(line=line) from None
+        live.put_ahead(page)
 
 
 def _parsed(line: bytes, number: int) -> dict[str, Any]:
@@ -133,12 +159,12 @@ def _verbatim(data: dict[str, Any], number: int, previous: bytes, seq: int) -> S
         content = data.get("content")
     except (KeyError, TypeError, ValueError) as error:
         raise Malformed(f"not a line of a verbatim export: {error}", line=number) from error
-    form = None if "content" not in data else canonical(content).decode()
-    sealed = seal(entry, previous, form)
+    form = None if "content" not in data else canonical(content)
+    sealed = seal(entry, previous, None if form is None else form.decode())
     if entry.seq != seq:
         raise Corrupt(f"entry {seq} is missing; the line holds entry {entry.seq}", line=number)
     if sealed.hash != told:
         raise Corrupt(f"entry {seq} does not have the hash that is told of it", line=number)
-    if isinstance(entry, Record) and form is not None and digest_of_bytes(form.encode()) != entry.digest:
+    if isinstance(entry, Record) and form is not None and digest_of_bytes(form) != entry.digest:
         raise Corrupt(f"the content of entry {seq} does not have its digest", line=number)
     return sealed

@@ -9,7 +9,7 @@ from ledger.model.entry import Entry
 from ledger.validity.index import Index
 
 NONSENSE = (ValueError, LookupError, OverflowError)
-"""What comes of an entry that no ledger writes: a digest that is none, a premise that is not there, too large a number."""
+"""What comes of an entry that no ledger writes: a digest that is none, a premise that is nowhere, a large number."""
 
 
 def apply_each(index: Index, entries: Sequence[Entry]) -> None:
