@@ -15,6 +15,7 @@ from test_properties import STEPS, game
 
 from ledger import AsyncLedger
 from ledger.clock import SECOND, format_moment
+from ledger.model.canonical import digest_of
 from ledger.model.entry import Entry, Head, Record, Sealed
 from ledger.model.verdict import STALE
 from ledger.service import comparing
@@ -177,6 +178,33 @@ def expected_intervals(told: Told, past: Past, seq: int) -> list[Interval]:
             found[-1] = found[-1]._replace(until=since)
         found.append(Interval(since, None, reason, None if cause is None else int(cause[1:])))
     return found
+
+
+async def test_what_rises_and_falls_within_one_entry_is_told_by_what_felled_it_before() -> None:
+    """
+    b because q; on-b because b
+    batch: revoke q @5; b because r, until a moment ago @6    -> on-b fell with @5
+    """
+    clock = ManualClock()
+    async with AsyncLedger.open(MemoryStore(), clock=clock) as ledger:
+        for key, because in (("q", []), ("r", []), ("b", [["q"]]), ("on-b", [["b"]])):
+            await ledger.record("belief", 1, key=key, because=because)
+        before, past = ledger.revision, format_moment(clock.now_us - SECOND)
+        again = {"op": "record", "kind": "belief", "key": "b", "content": 1, "because": [["r"]], "valid_until": past}
+        await ledger.apply([{"op": "revoke", "target": "q"}, again])
+        fallen = (await ledger.diff(before)).fallen.first
+        assert {one.verdict.ref: one.event.entry for one in fallen} == {"q@1": "@5", "b@1": "@5", "on-b@1": "@5"}
+        states = (await ledger.history("on-b")).editions.last[0].states.last
+        assert [(one.since.entry, one.reason) for one in states] == [("@4", None), ("@5", "unsupported")]
+
+
+async def test_what_was_otherwise_within_one_entry_alone_was_never_so() -> None:
+    """batch: k @1; two looks at it, at another content and its own, one verification @2    -> fresh since @1"""
+    async with AsyncLedger.open(MemoryStore(), clock=ManualClock()) as ledger:
+        looks = [{"op": "verify", "target": "k", "digest": digest_of(content)} for content in (2, 1)]
+        await ledger.apply([{"op": "record", "kind": "dependency", "key": "k", "content": 1}, *looks])
+        states = (await ledger.history("k")).editions.last[0].states.last
+        assert [(one.since.entry, one.reason) for one in states] == [("@1", None)]
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])

@@ -80,12 +80,20 @@ def _last_turn(past: Past, edition: int) -> int:
     while change >= past.changes:
         change = trail.earlier[change]
     while True:
-        while bool(trail.before[0][change] & VALID) == stands:
-            change = trail.earlier[change]
+        while bool(trail.before[0][_first_of_moment(past.today, change)] & VALID) == stands:
+            change = trail.earlier[_first_of_moment(past.today, change)]
         first = _first_seen_with(past.today, change)
         if bool(trail.before[0][first] & VALID) != stands:
             return change
         change = trail.earlier[first]
+
+
+def _first_of_moment(index: Index, change: int) -> int:
+    """The first change of the same edition at the same moment: what lasted within it was never so."""
+    earlier, moment = index.changes.earlier, index.timeline.moment_of(change)
+    while earlier[change] != NONE and index.timeline.moment_of(earlier[change]) == moment:
+        change = earlier[change]
+    return change
 
 
 def _first_seen_with(index: Index, change: int) -> int:

@@ -76,12 +76,17 @@ def _states(past: Past, edition: int) -> Iterator[tuple[Happening, int, int]]:
         if change < past.changes:
             changes.append(change)
         change = trail.earlier[change]
-    states = [before[change] for change in reversed(changes)] + [past.state(edition)]
+    changes.reverse()
+    states = [before[change] for change in changes] + [past.state(edition)]
+    moments = [index.timeline.moment_of(change) for change in changes]
     birth = index.birth[edition]
-    yield Happening(index.recorded_us[birth], birth), birth, states[0]
-    for change, state in zip(reversed(changes), states[1:], strict=True):
-        moment = index.timeline.moment_of(change)
-        yield happening_of(index, moment), index.timeline.seq[moment], state
+    born = Happening(index.recorded_us[birth], birth)
+    own = sum(happening_of(index, moment) == born for moment in moments)  # it changed with its own entry
+    yield born, birth, states[own]
+    for place in range(own, len(moments)):
+        moment = moments[place]
+        if moment not in moments[place + 1 : place + 2]:  # else it lasted within one moment
+            yield happening_of(index, moment), index.timeline.seq[moment], states[place + 1]
 
 
 def _cause(index: Index, edition: int, step: _Step, room: Room) -> int | None:
