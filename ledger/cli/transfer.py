@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ledger.cli.files import Source, target
 from ledger.cli.options import Place, placed
 from ledger.cli.progress import Bar
 from ledger.cli.render import count, footer, table
-from ledger.errors import Interrupted, LedgerError, Malformed, Usage
+from ledger.errors import Interrupted, LedgerError, Malformed, NoSuchLedger, Usage
 from ledger.model.view import Restored
+
+if TYPE_CHECKING:
+    from ledger.cli.options import AnyLedger
 
 
 @click.command("import", short_help="Apply a file of commands.")
@@ -49,7 +54,7 @@ def restore(place: Place, file: str) -> None:
     """Bring back the verbatim log of `export --entries`, verifying every hash: into an empty ledger, or into one that
     holds its beginning, which then goes on as the log does."""
     with Source(file) as source, place.writing() as ledger:
-        reading, before = _Reading(source, "restoring"), ledger.status().head
+        reading, before = _Reading(source, "restoring"), _entries_in(ledger)
         with source.stopped_by_interrupt(), reading.bar:
             try:
                 head = ledger.restore(source, progress=reading.landed)
@@ -119,6 +124,14 @@ def _migrated(found: int | None, schema: int | None) -> str:
     if found == schema:
         return f"is at this version already (schema {schema})"
     return f"was prepared (schema {schema})" if found == 0 else f"was brought from schema {found} to {schema}"
+
+
+def _entries_in(ledger: AnyLedger) -> int:
+    """How many a ledger has. Over HTTP there is none before the first write."""
+    try:
+        return ledger.status().head
+    except NoSuchLedger:
+        return 0
 
 
 class _Reading:
