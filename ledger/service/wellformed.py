@@ -95,7 +95,7 @@ def _check_record(index: Index, record: Record) -> None:
         _refuse(record, f"is version {record.version} of {record.key!r}, where {version} comes next")
     _check_support(index, record, record.because)
     if record.cites:
-        for cited in record.cites:
+        for cited in record.cites:  # added support may be cited too
             if not 0 < cited < record.seq or index.subject[cited] != cited:
                 _refuse(record, f"cites {cited}, which is no record before it")
     if record.follows is not None or record.amends is not None:

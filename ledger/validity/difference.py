@@ -80,8 +80,8 @@ def _last_turn(past: Past, edition: int) -> int:
     while change >= past.changes:
         change = trail.earlier[change]
     while True:
-        while bool(trail.before[0][_first_of_moment(past.today, change)] & VALID) == stands:
-            change = trail.earlier[_first_of_moment(past.today, change)]
+        while bool(trail.before[0][first := _first_of_moment(past.today, change)] & VALID) == stands:
+            change = trail.earlier[first]
         first = _first_seen_with(past.today, change)
         if bool(trail.before[0][first] & VALID) != stands:
             return change
